@@ -1,0 +1,108 @@
+// Devices and the memory on them.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "device/kernel.h"
+
+namespace trainctl {
+
+/// An in-order queue of work on a device.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual void synchronize() = 0;
+};
+
+/// One launch with its addresses, as a device is given them to run.
+struct BoundLaunch {
+  Launch* launch = nullptr;
+  LaunchArguments arguments;
+};
+
+/// A sequence of launches in the form that a device replays fastest: a loop on the CPU, a captured graph on CUDA.
+class Replay {
+ public:
+  virtual ~Replay() = default;
+  virtual void run() = 0;
+};
+
+/// A place where tensors live and kernels run. All work is in order on one queue; upload, download and launches see each other's results.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::string_view name() const = 0;      ///< "cpu", "cuda": what kernels register for
+  virtual std::string description() const = 0;    ///< model and size, for meta.json and doctor
+  virtual int threads() const { return 1; }       ///< worker threads; bits depend on it on the CPU
+  /// Zeroed memory aligned to at least 64 bytes. Throws an environment Error that says how much was asked for and how much there is.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void release(void* memory) noexcept = 0;
+  /// Host → device. The host's bytes may be changed as soon as it returns.
+  virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
+  /// Device → host; returns when the bytes are there.
+  virtual void download(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void synchronize() = 0;
+  virtual std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) = 0;
+};
+
+/// Owns memory of a device; moves only.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Device& device, std::size_t bytes) : device_(&device), data_(bytes ? device.allocate(bytes) : nullptr), bytes_(bytes) {}
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    Buffer taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  ~Buffer() {
+    if (data_) device_->release(data_);
+  }
+  std::byte* data() const { return static_cast<std::byte*>(data_); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void swap(Buffer& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+  }
+  Device* device_ = nullptr;
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// How devices of a kind are found and opened. `cpu` is registered by kernels/cpu, `cuda` by its module.
+class DeviceDriver {
+ public:
+  virtual ~DeviceDriver() = default;
+  virtual std::string_view name() const = 0;
+  /// One line per device found, or why there is none.
+  virtual std::vector<std::string> probe() const = 0;
+  /// `threads` = 0 takes every core that this process may use.
+  virtual std::unique_ptr<Device> open(int threads) const = 0;
+};
+
+class DeviceRegistry {
+ public:
+  static DeviceRegistry& instance();
+  void add(std::unique_ptr<DeviceDriver> driver);
+  /// Null where no such kind is registered.
+  const DeviceDriver* find(std::string_view name) const;
+  const std::vector<std::unique_ptr<DeviceDriver>>& drivers() const { return drivers_; }
+
+ private:
+  std::vector<std::unique_ptr<DeviceDriver>> drivers_;
+};
+
+template <typename D>
+struct RegisterDevice {
+  RegisterDevice() { DeviceRegistry::instance().add(std::make_unique<D>()); }
+};
+
+}  // namespace trainctl
