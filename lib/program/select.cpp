@@ -1,0 +1,334 @@
+#include "program/select.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "base/error.h"
+#include "graph/builtin.h"
+
+namespace trainctl {
+namespace {
+
+struct Choice {
+  const KernelRegistry::Entry* kernel = nullptr;
+  KernelPlan plan;
+};
+
+std::optional<Choice> choose(const KernelRequest& request, const PlanOptions& options) {
+  for (const KernelRegistry::Entry* entry : KernelRegistry::instance().find(request.op, options.device)) {
+    if (auto plan = entry->kernel->plan(request)) {
+      require(plan->inputs.size() == request.inputs.size() && plan->outputs.size() == request.outputs.size(),
+              "a kernel's plan has the wrong number of layouts");
+      return Choice{entry, std::move(*plan)};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+StepRequest::StepRequest(const Plan& plan, const PlannedStep& step) {
+  for (const int input : step.inputs) inputs_.push_back(input < 0 ? nullptr : &plan.tensors[input].type);
+  for (const int output : step.outputs) outputs_.push_back(plan.tensors[output].type);
+  request_ = {.op = step.op->name(),
+              .attributes = step.attributes.get(),
+              .inputs = inputs_,
+              .outputs = outputs_,
+              .input_layouts = step.given_layouts,
+              .forward = step.forward_step < 0 ? nullptr : &plan.steps[step.forward_step].plan,
+              .training = step.training,
+              .threads = plan.options.threads,
+              .deterministic = plan.options.deterministic};
+}
+
+bool has_kernel(const GraphNode& node, const Graph& graph, const PlanOptions& options) {
+  std::vector<const TensorType*> inputs;
+  std::vector<TensorType> outputs;
+  for (const int input : node.inputs) inputs.push_back(input < 0 ? nullptr : &graph.info(input).type);
+  for (const int output : node.outputs) outputs.push_back(graph.info(output).type);
+  const std::vector<Layout> layouts(inputs.size());
+  const auto chosen = choose({.op = node.op->name(),
+                              .attributes = node.attributes.get(),
+                              .inputs = inputs,
+                              .outputs = outputs,
+                              .input_layouts = layouts,
+                              .threads = options.threads,
+                              .deterministic = options.deterministic},
+                             options);
+  return chosen && chosen->kernel->priority > priority::reference;
+}
+
+Selection::Selection(const Graph& graph, Plan& plan)
+    : graph_(graph), plan_(plan), differentiated_(graph.nodes().size()), step_of_node_(graph.nodes().size(), -1), primary_(graph.values().size(), -1) {
+  for (const GraphNode& node : graph.nodes()) {
+    if (node.forward >= 0) differentiated_[node.forward] = true;
+  }
+}
+
+void Selection::run() {
+  for (int node = 0; node < static_cast<int>(graph_.nodes().size()); ++node) {
+    switch (graph_.nodes()[node].op->storage()) {
+      case Op::Storage::compute: select_node(node); break;
+      case Op::Storage::view: select_view(node); break;
+      case Op::Storage::pack: select_pack(node); break;
+    }
+  }
+  place_updates();
+  refresh_working_copies();
+  collect_outputs();
+}
+
+int Selection::add_storage(Storage storage) {
+  plan_.storages.push_back(std::move(storage));
+  pinned_.push_back(plan_.storages.back().kind != Storage::Kind::transient);
+  return static_cast<int>(plan_.storages.size()) - 1;
+}
+
+int Selection::add_tensor(const TensorType& type, const Layout& layout, int storage, std::size_t offset) {
+  plan_.tensors.push_back({type, layout, storage, offset});
+  return static_cast<int>(plan_.tensors.size()) - 1;
+}
+
+std::pair<int, std::size_t> Selection::state_memory(int state) {
+  const StateVariable& variable = graph_.state_spec()[state];
+  const int root = variable.root < 0 ? state : variable.root;
+  const auto found = state_storage_.find(root);
+  const std::size_t offset = static_cast<std::size_t>(variable.root_offset) * size_bytes(variable.type.dtype);
+  if (found != state_storage_.end()) return {found->second, offset};
+  const StateVariable& owner = graph_.state_spec()[root];
+  const int storage = add_storage({.kind = Storage::Kind::state, .bytes = owner.type.bytes(), .state = root, .name = owner.name});
+  state_storage_[root] = storage;
+  return {storage, offset};
+}
+
+int Selection::tensor_of(int value) {
+  if (primary_[value] >= 0) return primary_[value];
+  const ValueInfo& info = graph_.info(value);
+  if (info.kind == ValueInfo::Kind::state) {
+    const auto [storage, offset] = state_memory(info.state);
+    return primary_[value] = add_tensor(info.type, {}, storage, offset);
+  }
+  require(info.kind != ValueInfo::Kind::result, "a value is read before it is computed");
+  const Storage::Kind kind = info.kind == ValueInfo::Kind::input    ? Storage::Kind::input
+                             : info.kind == ValueInfo::Kind::scalar ? Storage::Kind::scalar
+                                                                    : Storage::Kind::constant;
+  const int storage = add_storage({.kind = kind, .bytes = info.type.bytes(), .value = value, .name = graph_.value_name(value)});
+  return primary_[value] = add_tensor(info.type, {}, storage);
+}
+
+int Selection::add_copy(int from, int to, const std::string& path) {
+  PlannedStep step;
+  step.op = &OpRegistry::instance().get("reorder");
+  step.attributes = std::make_shared<ReorderAttributes>(plan_.tensors[from].layout, plan_.tensors[to].layout);
+  step.path = path;
+  step.inputs = {from};
+  step.outputs = {to};
+  step.given_layouts = {plan_.tensors[from].layout};
+  const StepRequest request(plan_, step);
+  auto choice = choose(request.get(), plan_.options);
+  require(choice.has_value(), "the device has no reorder between two layouts");
+  step.kernel = choice->kernel;
+  step.plan = std::move(choice->plan);
+  step.cost.bytes = static_cast<double>(plan_.tensors[from].layout.bytes(plan_.tensors[from].type) +
+                                        plan_.tensors[to].layout.bytes(plan_.tensors[to].type));
+  if (step.plan.workspace_bytes) {
+    step.workspace = add_storage({.bytes = step.plan.workspace_bytes, .name = "workspace of reorder"});
+  }
+  plan_.steps.push_back(std::move(step));
+  return to;
+}
+
+int Selection::tensor_in(int value, const Layout& layout) {
+  const int tensor = tensor_of(value);
+  if (plan_.tensors[tensor].layout == layout) return tensor;
+  const ValueInfo& info = graph_.info(value);
+  const TensorType type = info.type;
+  if (info.kind == ValueInfo::Kind::state) {
+    const auto [found, added] = working_copies_.try_emplace({info.state, layout.tag()}, -1);
+    if (added) {
+      const std::string name = graph_.state_spec()[info.state].name + " as " + layout.tag();
+      const int storage =
+          add_storage({.kind = Storage::Kind::working_copy, .bytes = layout.bytes(type), .state = info.state, .layout = layout, .name = name});
+      found->second = add_tensor(type, layout, storage);
+    }
+    return found->second;
+  }
+  const auto [found, added] = reordered_.try_emplace({value, layout.tag()}, -1);
+  if (added) {
+    const int storage = add_storage({.bytes = layout.bytes(type), .name = graph_.value_name(value) + " reordered"});
+    found->second = add_tensor(type, layout, storage);
+    const std::string path = info.node >= 0 ? graph_.nodes()[info.node].path : "";
+    add_copy(tensor, found->second, path);
+  }
+  return found->second;
+}
+
+void Selection::select_node(int index) {
+  const GraphNode& node = graph_.nodes()[index];
+  PlannedStep step;
+  step.op = node.op;
+  step.attributes = node.attributes;
+  step.path = node.path;
+  step.node = index;
+  step.forward_step = node.forward < 0 ? -1 : step_of_node_[node.forward];
+  step.training = differentiated_[index];
+
+  std::vector<const TensorType*> inputs;
+  std::vector<TensorType> outputs;
+  for (const int input : node.inputs) {
+    inputs.push_back(input < 0 ? nullptr : &graph_.info(input).type);
+    step.given_layouts.push_back(input < 0 ? Layout() : plan_.tensors[tensor_of(input)].layout);
+  }
+  for (const int output : node.outputs) outputs.push_back(graph_.info(output).type);
+  const KernelRequest request{.op = node.op->name(),
+                              .attributes = node.attributes.get(),
+                              .inputs = inputs,
+                              .outputs = outputs,
+                              .input_layouts = step.given_layouts,
+                              .forward = step.forward_step < 0 ? nullptr : &plan_.steps[step.forward_step].plan,
+                              .training = step.training,
+                              .threads = plan_.options.threads,
+                              .deterministic = plan_.options.deterministic};
+  auto choice = choose(request, plan_.options);
+  if (!choice) {
+    fail(ErrorKind::environment, "{}: no kernel for '{}' on device {}; use --device cpu for this model", node.path, node.op->name(),
+         plan_.options.device);
+  }
+  step.kernel = choice->kernel;
+  step.plan = std::move(choice->plan);
+  step.cost = node.op->cost(*node.attributes, inputs, outputs);
+
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    step.inputs.push_back(node.inputs[i] < 0 ? -1 : tensor_in(node.inputs[i], step.plan.inputs[i]));
+  }
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    const Layout& layout = step.plan.outputs[i];
+    const int storage = add_storage({.bytes = layout.bytes(outputs[i]), .name = std::string(node.op->name()) + " of " + node.path});
+    step.outputs.push_back(primary_[node.outputs[i]] = add_tensor(outputs[i], layout, storage));
+  }
+  if (step.plan.workspace_bytes) {
+    step.workspace = add_storage({.bytes = step.plan.workspace_bytes, .name = fmt::format("workspace of {} {}", node.op->name(), node.path)});
+  }
+  if (step.plan.residual_bytes) {
+    step.residual = add_storage({.bytes = step.plan.residual_bytes, .name = fmt::format("residual of {} {}", node.op->name(), node.path)});
+  } else if (step.forward_step >= 0) {
+    step.residual = plan_.steps[step.forward_step].residual;
+  }
+  step_of_node_[index] = static_cast<int>(plan_.steps.size());
+  plan_.steps.push_back(std::move(step));
+}
+
+void Selection::select_view(int index) {
+  const GraphNode& node = graph_.nodes()[index];
+  const int from = tensor_in(node.inputs[0], Layout());
+  primary_[node.outputs[0]] =
+      add_tensor(graph_.info(node.outputs[0]).type, {}, plan_.tensors[from].storage, plan_.tensors[from].offset);
+}
+
+void Selection::merge(int storage, int into, std::size_t offset) {
+  for (PlacedTensor& tensor : plan_.tensors) {
+    if (tensor.storage != storage) continue;
+    tensor.storage = into;
+    tensor.offset += offset;
+  }
+  plan_.storages[storage].kind = Storage::Kind::merged;
+}
+
+bool Selection::may_place(int storage) const {
+  return plan_.storages[storage].kind == Storage::Kind::transient && !pinned_[storage];
+}
+
+void Selection::select_pack(int index) {
+  const GraphNode& node = graph_.nodes()[index];
+  const auto& attributes = as<PackAttributes>(*node.attributes);
+  const TensorType& type = graph_.info(node.outputs[0]).type;
+  const int storage = add_storage({.bytes = type.bytes(), .name = "pack of " + node.path});
+  primary_[node.outputs[0]] = add_tensor(type, {}, storage);
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const std::size_t offset = static_cast<std::size_t>(attributes.offsets[i]) * size_bytes(type.dtype);
+    const TensorType input_type = graph_.info(node.inputs[i]).type;
+    const int primary = tensor_of(node.inputs[i]);
+    // A gradient in a kernel's own layout is reordered right into its place.
+    const bool in_place = plan_.tensors[primary].layout.row_major() && may_place(plan_.tensors[primary].storage) &&
+                          plan_.tensors[primary].offset == 0 && plan_.storages[plan_.tensors[primary].storage].bytes == input_type.bytes();
+    if (in_place) {
+      merge(plan_.tensors[primary].storage, storage, offset);
+    } else {
+      add_copy(primary, add_tensor(input_type, {}, storage, offset), node.path);
+    }
+  }
+}
+
+bool Selection::readers_come_first(int storage, int state_storage) const {
+  int first_writer = static_cast<int>(plan_.steps.size());
+  int last_reader = -1;
+  const auto lies_in = [&](int tensor, int where) { return tensor >= 0 && plan_.tensors[tensor].storage == where; };
+  for (int i = 0; i < static_cast<int>(plan_.steps.size()); ++i) {
+    const PlannedStep& step = plan_.steps[i];
+    if (std::ranges::any_of(step.outputs, [&](int tensor) { return lies_in(tensor, storage); })) first_writer = std::min(first_writer, i);
+    // What was placed there by an earlier update is written there too, after all its readers.
+    if (std::ranges::any_of(step.inputs, [&](int tensor) { return lies_in(tensor, state_storage); })) last_reader = i;
+  }
+  if (last_reader < first_writer) return true;
+  if (last_reader > first_writer) return false;
+  // One step reads the old version and writes the new one: fine if its kernel computes in place.
+  const PlannedStep& step = plan_.steps[first_writer];
+  for (std::size_t in = 0; in < step.inputs.size(); ++in) {
+    if (!lies_in(step.inputs[in], state_storage)) continue;
+    const bool allowed = std::ranges::any_of(step.plan.in_place, [&](const std::pair<int, int>& pair) {
+      return pair.second == static_cast<int>(in) && lies_in(step.outputs[pair.first], storage);
+    });
+    if (!allowed) return false;
+  }
+  return true;
+}
+
+void Selection::place_updates() {
+  struct Late {
+    int from, to;
+  };
+  std::vector<Late> copies;
+  // State whose old version another variable takes over must not be overwritten before the copies at the end.
+  std::set<int> taken_over;
+  for (const Graph::Update& update : graph_.updates()) taken_over.insert(plan_.tensors[tensor_of(update.value)].storage);
+  for (const Graph::Update& update : graph_.updates()) {
+    const auto [state_storage, offset] = state_memory(update.state);
+    const TensorType type = graph_.info(update.value).type;
+    const int tensor = tensor_of(update.value);
+    const PlacedTensor placed = plan_.tensors[tensor];
+    const bool fits = placed.layout.row_major() && placed.offset == 0 && may_place(placed.storage) &&
+                      plan_.storages[placed.storage].bytes == type.bytes() && !taken_over.contains(state_storage) && readers_come_first(placed.storage, state_storage);
+    if (fits) {
+      merge(placed.storage, state_storage, offset);
+    } else if (placed.storage != state_storage || placed.offset != offset) {
+      copies.push_back({tensor, add_tensor(type, {}, state_storage, offset)});
+    }
+    const int root = plan_.storages[state_storage].state;
+    if (std::ranges::find(plan_.updated_states, root) == plan_.updated_states.end()) plan_.updated_states.push_back(root);
+  }
+  // Copies go through fresh memory if their source is itself state, so that two variables may swap.
+  for (Late& copy : copies) {
+    if (plan_.storages[plan_.tensors[copy.from].storage].kind != Storage::Kind::state) continue;
+    const TensorType type = plan_.tensors[copy.from].type;
+    const int between = add_tensor(type, {}, add_storage({.bytes = type.bytes(), .name = "old version kept"}));
+    copy.from = add_copy(copy.from, between, "");
+  }
+  for (const Late& copy : copies) add_copy(copy.from, copy.to, "");
+}
+
+void Selection::refresh_working_copies() {
+  for (const auto& [key, tensor] : working_copies_) {
+    const int root = graph_.state_spec()[key.first].root < 0 ? key.first : graph_.state_spec()[key.first].root;
+    if (std::ranges::find(plan_.updated_states, root) == plan_.updated_states.end()) continue;
+    const auto [storage, offset] = state_memory(key.first);
+    add_copy(add_tensor(graph_.state_spec()[key.first].type, {}, storage, offset), tensor, graph_.state_spec()[key.first].name);
+  }
+}
+
+void Selection::collect_outputs() {
+  for (const Graph::Output& output : graph_.outputs()) plan_.outputs.push_back({output.name, tensor_in(output.value, Layout())});
+}
+
+}  // namespace trainctl

@@ -1,0 +1,58 @@
+// Choosing kernels and layouts: the first half of planning.
+#pragma once
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.h"
+#include "program/plan.h"
+
+namespace trainctl {
+
+/// Turns the nodes of a graph into steps on tensors. What a kernel wants in another layout is reordered once; a state variable in another layout becomes a working copy.
+/// Views, packs and updates are placed: memory is shared wherever no reader of an older version is hurt, and copied where one would be.
+class Selection {
+ public:
+  Selection(const Graph& graph, Plan& plan);
+  void run();
+
+ private:
+  void select_node(int node);
+  void select_view(int node);
+  void select_pack(int node);
+  void place_updates();
+  void refresh_working_copies();
+  void collect_outputs();
+
+  /// The tensor of a value as it lies, made for inputs, scalars, constants and state when first asked for.
+  int tensor_of(int value);
+  /// The value in a given layout: as it lies, or by a reorder or working copy.
+  int tensor_in(int value, const Layout& layout);
+  int add_tensor(const TensorType& type, const Layout& layout, int storage, std::size_t offset = 0);
+  int add_storage(Storage storage);
+  /// The memory of a state variable: its root's, and the offset in it.
+  std::pair<int, std::size_t> state_memory(int state);
+  /// A step that copies `from` to `to`, reordering where their layouts differ.
+  int add_copy(int from, int to, const std::string& path);
+  /// Makes a transient storage part of another one.
+  void merge(int storage, int into, std::size_t offset);
+  bool may_place(int storage) const;
+  /// Whether the writers of `storage` come after every reader of the old version of the state at `state_storage`.
+  bool readers_come_first(int storage, int state_storage) const;
+
+  const Graph& graph_;
+  Plan& plan_;
+  std::vector<bool> differentiated_;          // node: some later node belongs to its gradient
+  std::vector<int> step_of_node_;
+  std::vector<int> primary_;                  // value -> tensor
+  std::map<std::pair<int, std::string>, int> reordered_;  // (value, layout tag) -> tensor
+  std::map<int, int> state_storage_;          // root -> storage
+  std::map<std::pair<int, std::string>, int> working_copies_;  // (state, layout tag) -> tensor
+  std::vector<bool> pinned_;                  // storage: placed already (pack, state)
+};
+
+/// Types and attributes of a node as a request; layouts all row-major. For asking whether a kernel exists.
+bool has_kernel(const GraphNode& node, const Graph& graph, const PlanOptions& options);
+
+}  // namespace trainctl

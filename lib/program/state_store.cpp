@@ -1,0 +1,143 @@
+#include "program/state_store.h"
+
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "base/error.h"
+#include "base/philox.h"
+#include "graph/builtin.h"
+
+namespace trainctl {
+namespace {
+
+/// Element i of the variable's start. Four words of one Philox call give two elements.
+void fill_random(const Init& init, std::uint64_t stream, std::vector<double>& values) {
+  for (std::size_t i = 0; i < values.size(); i += 2) {
+    const Words4 random = philox4x32({{static_cast<std::uint32_t>(i / 2), static_cast<std::uint32_t>(i / 2 >> 32), 0, 0}}, stream);
+    double first = uniform_double(random.word[0], random.word[1]);
+    double second = uniform_double(random.word[2], random.word[3]);
+    if (init.kind == Init::Kind::normal) {  // Box & Muller, 1958
+      const double radius = std::sqrt(-2.0 * std::log(1.0 - first));
+      const double angle = 2.0 * std::numbers::pi * second;
+      first = init.a + init.b * radius * std::cos(angle);
+      second = init.a + init.b * radius * std::sin(angle);
+    } else {
+      first = init.a + (init.b - init.a) * first;
+      second = init.a + (init.b - init.a) * second;
+    }
+    values[i] = first;
+    if (i + 1 < values.size()) values[i + 1] = second;
+  }
+}
+
+template <typename T>
+std::vector<std::byte> converted(const std::vector<double>& values) {
+  std::vector<std::byte> bytes(values.size() * sizeof(T));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const T value = static_cast<T>(values[i]);
+    std::memcpy(bytes.data() + i * sizeof(T), &value, sizeof(T));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void* StateStore::address(int state) {
+  const StateVariable& variable = spec_[state];
+  const int root = root_of(state);
+  const std::size_t offset = static_cast<std::size_t>(variable.root_offset) * size_bytes(variable.type.dtype);
+  if (const auto adopted = adopted_.find(root); adopted != adopted_.end()) return static_cast<std::byte*>(adopted->second) + offset;
+  auto found = memory_.find(root);
+  if (found == memory_.end()) found = memory_.emplace(root, Buffer(device_, spec_[root].type.bytes())).first;
+  return found->second.data() + offset;
+}
+
+void StateStore::adopt(int state, void* memory) {
+  require(spec_[state].root < 0 && !memory_.contains(state), "only a variable without memory can adopt some");
+  adopted_[state] = memory;
+}
+
+void StateStore::initialise(std::uint64_t seed) {
+  for (int state = 0; state < spec_.size(); ++state) {
+    const bool data = !spec_[state].saved && spec_[state].root < 0 && spec_.members(state).empty();
+    if (spec_.members(state).empty() && !data && !adopted_.contains(state)) initialise(state, seed);
+  }
+}
+
+void StateStore::initialise(int state, std::uint64_t seed) {
+  const StateVariable& variable = spec_[state];
+  std::vector<double> values(variable.type.elements(), variable.init.a);
+  if (variable.init.kind != Init::Kind::constant) fill_random(variable.init, stream_hash(seed, variable.name), values);
+  std::vector<std::byte> bytes;
+  switch (variable.type.dtype) {
+    case DType::f32: bytes = converted<float>(values); break;
+    case DType::f64: bytes = converted<double>(values); break;
+    case DType::i32: bytes = converted<std::int32_t>(values); break;
+    case DType::i64: bytes = converted<std::int64_t>(values); break;
+    case DType::u8: bytes = converted<std::uint8_t>(values); break;
+    case DType::bf16: fail(ErrorKind::internal, "state '{}' cannot start in bf16", variable.name);
+  }
+  write(state, bytes.data());
+}
+
+void StateStore::read(int state, void* host) const {
+  device_.download(host, const_cast<StateStore*>(this)->address(state), spec_[state].type.bytes());
+}
+
+void StateStore::write(int state, const void* host) {
+  device_.upload(address(state), host, spec_[state].type.bytes());
+  mark_stale(root_of(state));
+}
+
+std::size_t StateStore::bytes() const {
+  std::size_t total = 0;
+  for (const auto& [root, buffer] : memory_) total += buffer.bytes();
+  for (const auto& copy : copies_) total += copy->memory.bytes();
+  return total;
+}
+
+StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layout, const std::string& device_name, int threads) {
+  for (const auto& copy : copies_) {
+    if (copy->state == state && copy->layout == layout) return *copy;
+  }
+  auto copy = std::make_unique<WorkingCopy>();
+  copy->state = state;
+  copy->layout = layout;
+  const TensorType& type = spec_[state].type;
+  copy->memory = Buffer(device_, layout.bytes(type));
+  const ReorderAttributes attributes(Layout(), layout);
+  const TensorType* input = &type;
+  const Layout given;
+  const KernelRequest request{.op = "reorder",
+                              .attributes = &attributes,
+                              .inputs = {&input, 1},
+                              .outputs = {&type, 1},
+                              .input_layouts = {&given, 1},
+                              .threads = threads};
+  for (const auto* entry : KernelRegistry::instance().find("reorder", device_name)) {
+    const auto plan = entry->kernel->plan(request);
+    if (!plan) continue;
+    copy->workspace = Buffer(device_, plan->workspace_bytes);
+    copy->launch = entry->kernel->prepare(request, *plan);
+    break;
+  }
+  require(copy->launch != nullptr, "the device has no reorder for a working copy");
+  copies_.push_back(std::move(copy));
+  return *copies_.back();
+}
+
+void StateStore::mark_stale(int root) {
+  for (const auto& copy : copies_) {
+    if (root_of(copy->state) == root) copy->stale = true;
+  }
+}
+
+void StateStore::refresh(WorkingCopy& copy) {
+  copy.from = address(copy.state);
+  copy.to = copy.memory.data();
+  copy.launch->run({.inputs = &copy.from, .outputs = &copy.to, .workspace = copy.workspace.data()});
+  copy.stale = false;
+}
+
+}  // namespace trainctl

@@ -1,0 +1,249 @@
+#include "program/program.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <set>
+
+#include "graph/interpreter.h"
+#include "program/toy.h"
+
+using namespace toy;
+
+namespace {
+
+const RegisterOp<Axpy> axpy_op;
+const RegisterOp<Swapped> swapped_op;
+const RegisterKernel<AxpyKernel> axpy_kernel{"toy_axpy", "toy", priority::general, "toy"};
+const RegisterKernel<SwappedKernel> swapped_kernel{"toy_swapped", "toy", priority::general, "toy"};
+const RegisterKernel<ReorderKernel> reorder_kernel{"reorder", "toy", priority::general, "toy"};
+
+const BuildContext context;
+
+/// State, a graph over it, and both ways of running it.
+struct Bench {
+  ToyDevice device;
+  StateSpec spec;
+  Graph graph{spec};
+  Builder builder{graph, context, true};
+
+  int declare(const std::string& name, Shape shape) { return spec.declare({name, {DType::f32, shape}, Init::uniform(-1.0, 1.0)}); }
+  Value axpy(Value a, Value b) { return builder.apply1("toy_axpy", nullptr, {a, b}); }
+  Value swapped(Value x) { return builder.apply1("toy_swapped", nullptr, {x}); }
+};
+
+RefTensor read(StateStore& store, int state) {
+  std::vector<float> values(store.spec()[state].type.elements());
+  store.read(state, values.data());
+  RefTensor tensor(store.spec()[state].type.shape);
+  std::ranges::copy(values, tensor.data.begin());
+  return tensor;
+}
+
+/// Runs the graph twice as a program and by the interpreter, and compares every state variable after each run.
+Plan check_against_interpreter(Bench& bench) {
+  StateStore store(bench.device, bench.spec);
+  ScalarRow scalars(bench.device);
+  ProgramSet set(bench.device, store, scalars);
+  store.initialise(1);
+  Graph original = bench.graph;  // planning may rewrite
+  Program& program = set.add(plan_program(bench.graph, {.device = "toy"}));
+  for (int run = 0; run < 2; ++run) {
+    Bindings bindings;
+    for (int i = 0; i < bench.spec.size(); ++i) bindings.state[bench.spec[i].name] = read(store, i);
+    const Interpretation expected = interpret(original, bindings);
+    program.run();
+    for (const auto& update : original.updates()) {
+      const RefTensor got = read(store, update.state);
+      const RefTensor& want = expected.new_state.at(bench.spec[update.state].name);
+      for (std::int64_t i = 0; i < got.size(); ++i) REQUIRE(got[i] == doctest::Approx(want[i]).epsilon(1e-5));
+    }
+  }
+  return program.plan();
+}
+
+}  // namespace
+
+TEST_CASE("an update whose readers come first is computed in place") {
+  Bench bench;
+  const int w = bench.declare("w", {4, 3});
+  const Value old = bench.graph.state(w);
+  bench.graph.update(w, bench.axpy(old, bench.axpy(old, old)));
+  const Plan plan = check_against_interpreter(bench);
+  CHECK(plan.steps.size() == 2);
+}
+
+TEST_CASE("a reader after the new version is computed still sees the old one") {
+  Bench bench;
+  const int w = bench.declare("w", {8});
+  const int v = bench.declare("v", {8});
+  const Value old = bench.graph.state(w);
+  const Value next = bench.axpy(old, old);
+  bench.graph.update(w, next);
+  bench.graph.update(v, bench.axpy(old, next));
+  const Plan plan = check_against_interpreter(bench);
+  CHECK(plan.steps.size() == 3);  // the two and one copy at the end
+}
+
+TEST_CASE("two variables can swap") {
+  Bench bench;
+  const int a = bench.declare("a", {5});
+  const int b = bench.declare("b", {5});
+  bench.graph.update(a, bench.graph.state(b));
+  bench.graph.update(b, bench.graph.state(a));
+  check_against_interpreter(bench);
+}
+
+TEST_CASE("a variable that another one takes over is not overwritten before") {
+  Bench bench;
+  const int a = bench.declare("a", {5});
+  const int b = bench.declare("b", {5});
+  const Value old = bench.graph.state(b);
+  bench.graph.update(b, bench.axpy(old, old));
+  bench.graph.update(a, old);
+  check_against_interpreter(bench);
+}
+
+TEST_CASE("a kernel's layout costs one reorder for each value, and state becomes a working copy") {
+  Bench bench;
+  const int w = bench.declare("w", {4, 3});
+  const int out = bench.declare("out", {4, 3});
+  const Value old = bench.graph.state(w);
+  const Value first = bench.swapped(old);
+  const Value both = bench.axpy(first, bench.swapped(first));
+  bench.graph.update(out, both);
+  bench.graph.update(w, bench.axpy(old, both));
+  const Plan plan = check_against_interpreter(bench);
+  int reorders = 0, copies = 0;
+  for (const PlannedStep& step : plan.steps) reorders += step.op->name() == "reorder";
+  for (const Storage& storage : plan.storages) copies += storage.kind == Storage::Kind::working_copy;
+  CHECK(copies == 1);
+  CHECK(reorders == 3);  // first and its double back to row-major, and the refresh of the working copy
+}
+
+TEST_CASE("working copies follow what other programs and checkpoints write") {
+  Bench bench;
+  const int w = bench.declare("w", {2, 2});
+  const int out = bench.declare("out", {2, 2});
+  bench.graph.update(out, bench.swapped(bench.graph.state(w)));
+  Graph change(bench.spec);
+  Builder builder(change, context, true);
+  change.update(w, builder.apply1("toy_axpy", nullptr, {change.state(w), change.state(w)}));
+
+  StateStore store(bench.device, bench.spec);
+  ScalarRow scalars(bench.device);
+  ProgramSet set(bench.device, store, scalars);
+  Program& reader = set.add(plan_program(bench.graph, {.device = "toy"}));
+  Program& writer = set.add(plan_program(change, {.device = "toy"}));
+  const float values[] = {1, 2, 3, 4};
+  store.write(w, values);
+  reader.run();
+  CHECK(read(store, out).data == std::vector<double>{2, 3, 4, 5});
+  writer.run();
+  reader.run();
+  CHECK(read(store, out).data == std::vector<double>{4, 7, 10, 13});
+  store.write(w, values);
+  reader.run();
+  CHECK(read(store, out).data == std::vector<double>{2, 3, 4, 5});
+}
+
+TEST_CASE("packed values are computed in their places, and what lies between stays zero") {
+  Bench bench;
+  const int a = bench.declare("model/a", {3});
+  const int b = bench.declare("model/b", {2, 2});
+  const int root = bench.spec.make_group("group", {a, b});
+  const int gradients = bench.spec.make_group_like("gradients", root, "gradient", Init::zeros(), false);
+  auto pack = std::make_shared<PackAttributes>();
+  pack->total = bench.spec[root].type.elements();
+  pack->offsets = {0, bench.spec[b].root_offset};
+  const Value va = bench.axpy(bench.graph.state(a), bench.graph.state(a));
+  const Value vb = bench.axpy(bench.graph.state(b), bench.graph.state(b));
+  const Value packed = bench.builder.apply1("pack", pack, {va, vb});
+  bench.graph.update(gradients, packed);
+  bench.graph.update(root, bench.axpy(bench.graph.state(root), packed));
+  const Plan plan = check_against_interpreter(bench);
+  CHECK(plan.steps.size() == 3);
+  CHECK(plan.arena_bytes == 0);
+}
+
+TEST_CASE("one value packed twice is copied") {
+  Bench bench;
+  const int a = bench.declare("a", {16});
+  const int out = bench.declare("out", {32});
+  auto pack = std::make_shared<PackAttributes>();
+  pack->total = 32;
+  pack->offsets = {0, 16};
+  const Value v = bench.axpy(bench.graph.state(a), bench.graph.state(a));
+  bench.graph.update(out, bench.builder.apply1("pack", pack, {v, v}));
+  check_against_interpreter(bench);
+}
+
+TEST_CASE("random graphs run as they are interpreted") {
+  std::uint64_t seed = 3;
+  const auto next = [&](std::size_t below) {
+    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+    return static_cast<std::size_t>((seed >> 33) % below);
+  };
+  for (int round = 0; round < 60; ++round) {
+    Bench bench;
+    std::vector<int> states;
+    Values values;
+    for (int i = 0; i < 4; ++i) {
+      states.push_back(bench.declare("s" + std::to_string(i), {3, 4}));
+      values.push_back(bench.graph.state(states.back()));
+    }
+    for (int i = 0; i < 12; ++i) {
+      const Value a = values[next(values.size())];
+      const Value b = values[next(values.size())];
+      values.push_back(next(3) == 0 ? bench.swapped(a) : bench.axpy(a, b));
+    }
+    for (const int state : states) {
+      if (next(4)) bench.graph.update(state, values[next(values.size())]);
+    }
+    bench.graph.output("last", values.back());
+    CAPTURE(round);
+    CAPTURE(bench.graph.text());
+    check_against_interpreter(bench);
+  }
+}
+
+TEST_CASE("programs of one set share an arena that grows to the largest") {
+  Bench bench;
+  const int a = bench.declare("a", {64});
+  Graph small(bench.spec), large(bench.spec);
+  for (Graph* graph : {&small, &large}) {
+    Builder builder(*graph, context, true);
+    const Value x = graph->input("x", {DType::f32, {graph == &small ? 4 : 1000}});
+    const Value y = builder.apply1("toy_axpy", nullptr, {x, x});
+    graph->output("y", builder.apply1("toy_axpy", nullptr, {y, x}));
+  }
+  StateStore store(bench.device, bench.spec);
+  ScalarRow scalars(bench.device);
+  ProgramSet set(bench.device, store, scalars);
+  Program& first = set.add(plan_program(small, {.device = "toy"}));
+  const std::size_t before = set.arena_bytes();
+  set.add(plan_program(large, {.device = "toy"}));
+  CHECK(set.arena_bytes() > before);
+  const float x[] = {1, 2, 3, 4};
+  bench.device.upload(first.input("x"), x, sizeof x);
+  first.run();
+  float y[4];
+  first.read_output("y", y);
+  CHECK(y[3] == 28.0f);
+  CHECK(bench.spec[a].type.elements() == 64);
+}
+
+TEST_CASE("a plan tells its peak and an op without a kernel is refused by name") {
+  Bench bench;
+  const Value x = bench.graph.input("x", {DType::f32, {100}});
+  bench.graph.output("y", bench.axpy(bench.axpy(x, x), x));
+  const Plan plan = plan_program(bench.graph, {.device = "toy"});
+  CHECK(plan.peak().bytes == plan.arena_bytes);
+  CHECK(plan.peak().live.size() == 1);
+  Bench other;
+  const Value y = other.graph.input("x", {DType::f32, {100}});
+  other.graph.output("y", other.axpy(y, y));
+  CHECK_THROWS_WITH_AS(plan_program(other.graph, {.device = "abacus"}), doctest::Contains("toy_axpy"), Error);
+}

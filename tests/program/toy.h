@@ -1,0 +1,126 @@
+// A toy device with ops of its own, for testing plans and programs without any real kernel.
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "device/device.h"
+#include "graph/builder.h"
+#include "graph/builtin.h"
+#include "graph/op.h"
+
+namespace toy {
+
+using namespace trainctl;
+
+/// Memory from the heap, zeroed; launches run at once.
+class ToyDevice final : public Device {
+ public:
+  std::string_view name() const override { return "toy"; }
+  std::string description() const override { return "toy"; }
+  void* allocate(std::size_t bytes) override { return ::operator new(bytes, std::align_val_t(64)); }
+  void release(void* memory) noexcept override { ::operator delete(memory, std::align_val_t(64)); }
+  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void synchronize() override {}
+  std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) override {
+    struct Loop final : Replay {
+      std::vector<BoundLaunch> launches;
+      void run() override {
+        for (BoundLaunch& launch : launches) launch.launch->run(launch.arguments);
+      }
+    };
+    auto loop = std::make_unique<Loop>();
+    loop->launches = std::move(launches);
+    return loop;
+  }
+};
+
+/// y = 2 a + b, of any rank: stands for an elementwise op.
+class Axpy final : public Op {
+ public:
+  std::string_view name() const override { return "toy_axpy"; }
+  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const override {
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = 2.0 * (*inputs[0])[i] + (*inputs[1])[i];
+  }
+};
+
+/// y = x + 1; its kernel wants the last two axes swapped in memory: stands for a convolution in a blocked layout.
+class Swapped final : public Op {
+ public:
+  std::string_view name() const override { return "toy_swapped"; }
+  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const override {
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + 1.0;
+  }
+};
+
+/// Calls visit(offset in layout a, offset in layout b) for every element.
+template <typename Visit>
+void for_each_element(const TensorType& type, const Layout& a, const Layout& b, Visit visit) {
+  std::int64_t index[Shape::max_rank]{};
+  for (std::int64_t n = type.elements(); n-- > 0;) {
+    visit(a.offset(type, index), b.offset(type, index));
+    for (int axis = type.shape.rank(); axis-- > 0;) {
+      if (++index[axis] < type.shape[axis]) break;
+      index[axis] = 0;
+    }
+  }
+}
+
+class Call final : public Launch {
+ public:
+  Call(TensorType type, Layout in, Layout out, int op) : type_(type), in_(std::move(in)), out_(std::move(out)), op_(op) {}
+  void run(const LaunchArguments& arguments) override {
+    const auto* a = static_cast<const float*>(arguments.inputs[0]);
+    const auto* b = op_ == 0 ? static_cast<const float*>(arguments.inputs[1]) : nullptr;
+    auto* y = static_cast<float*>(arguments.outputs[0]);
+    for_each_element(type_, in_, out_, [&](std::size_t from, std::size_t to) {
+      y[to] = op_ == 0 ? 2.0f * a[from] + b[from] : op_ == 1 ? a[from] + 1.0f : a[from];
+    });
+  }
+
+ private:
+  TensorType type_;
+  Layout in_, out_;
+  int op_;
+};
+
+struct AxpyKernel final : Kernel {
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    auto plan = KernelPlan::row_major(request, "toy");
+    plan.in_place = {{0, 0}, {0, 1}};
+    return plan;
+  }
+  std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&) const override {
+    return std::make_unique<Call>(request.outputs[0], Layout(), Layout(), 0);
+  }
+};
+
+struct SwappedKernel final : Kernel {
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    auto plan = KernelPlan::row_major(request, "toy");
+    if (request.outputs[0].shape.rank() == 2) plan.inputs[0] = plan.outputs[0] = Layout("ba");
+    return plan;
+  }
+  std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan& plan) const override {
+    return std::make_unique<Call>(request.outputs[0], plan.inputs[0], plan.outputs[0], 1);
+  }
+};
+
+struct ReorderKernel final : Kernel {
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    const auto& reorder = as<ReorderAttributes>(*request.attributes);
+    auto plan = KernelPlan::row_major(request, "toy");
+    plan.inputs[0] = reorder.from;
+    plan.outputs[0] = reorder.to;
+    return plan;
+  }
+  std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan& plan) const override {
+    return std::make_unique<Call>(request.outputs[0], plan.inputs[0], plan.outputs[0], 2);
+  }
+};
+
+}  // namespace toy
