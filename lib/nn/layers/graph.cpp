@@ -1,0 +1,43 @@
+#include "nn/wiring.h"
+
+namespace trainctl {
+namespace {
+
+/// Layers wired as you like: the general form that sequential, residual and parallel are short for.
+/// A node reads others by name: `conv` all that it gives, `conv.1` the second of several values, `input` what the graph
+/// is given. Nodes may stand in any order, but not read each other in a circle. Parameters are named by their node:
+/// "conv.weight"; a node repeated n times has "conv.0.weight" ... .
+struct GraphLayer final : Layer {
+  OrderedMap<Component<Layer>> nodes;
+  std::vector<std::string> outputs;
+
+  static Schema<GraphLayer> schema() {
+    return Schema<GraphLayer>("Layers by name, each with what it reads.")
+        .required("nodes", &GraphLayer::nodes,
+                  "Names to layers; a layer without `inputs` reads the one before it, the first one `input`.")
+        .field("outputs", &GraphLayer::outputs, "What the graph gives; by default what its last node does.")
+        .example(
+            "{type: graph, nodes: {conv: {type: conv2d, out_channels: 8, kernel_size: 3, padding: same}, "
+            "gate: {type: sigmoid, inputs: [conv]}, sum: {type: add, inputs: [conv, gate]}}, outputs: [sum]}");
+  }
+  void check(Diagnostics& diagnostics, const Node& node) const {
+    if (nodes.empty()) diagnostics.error(node, "'nodes' must not be empty.");
+    const Node* map = node.find("nodes");
+    for (const Node::Entry& entry : map ? map->entries() : std::span<const Node::Entry>()) {
+      if (entry.key == "input") diagnostics.error(entry.key_source, "'input' is what the graph is given: rename it.");
+      if (entry.key.empty() || entry.key.find('.') != std::string::npos)
+        diagnostics.error(entry.key_source, "the name of a node must have a letter and no '.'.");
+    }
+  }
+  Values build(Builder& b, const Values& in) const override {
+    Wiring wiring;
+    for (const auto& [name, layer] : nodes)
+      wiring.add(name, layer->name.value_or(name), layer, layer->inputs.value_or(std::vector<std::string>()));
+    return wiring.build(b, in, outputs);
+  }
+};
+
+const Register<Layer, GraphLayer> registered{"graph"};
+
+}  // namespace
+}  // namespace trainctl

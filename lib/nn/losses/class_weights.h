@@ -1,0 +1,22 @@
+// Weights of classes, as cross_entropy and nll take them.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "nn/loss.h"
+
+namespace trainctl {
+
+/// The weights as a vector (C), C = axis 1 of the scores; null without weights. A config Error if there are not C.
+inline Value class_weights_of(Builder& builder, const std::optional<std::vector<double>>& weights, Value scores) {
+  if (!weights) return {};
+  const std::int64_t classes = scores.dim(1);
+  if (static_cast<std::int64_t>(weights->size()) != classes) {
+    fail(ErrorKind::config, "there are {} class_weights and {} classes in outputs {}", weights->size(), classes,
+         scores.shape().text());
+  }
+  return builder.graph().constant({DType::f32, {classes}}, *weights);
+}
+
+}  // namespace trainctl

@@ -1,0 +1,72 @@
+#include "nn/model.h"
+
+namespace trainctl {
+namespace {
+
+/// The keys that a model has beside those of its layer, for descriptions.
+struct ModelKeys {
+  Node blocks = Node::map();
+  std::optional<Component<Layer>> output;
+
+  static Schema<ModelKeys> schema() {
+    return Schema<ModelKeys>("A layer, as a rule a container; named blocks; what inference applies to the outputs.")
+        .field("blocks", &ModelKeys::blocks,
+               "Names to layers with `parameters` (null: must be given), used as `type` wherever a layer may stand; "
+               "`${arg.NAME}` is the argument.")
+        .field("output", &ModelKeys::output,
+               "A layer that evaluation and predictions apply to the outputs, and the loss does not: softmax.");
+  }
+};
+
+void read_model(Model& model, const Node& node, Diagnostics& diagnostics) {
+  const std::size_t errors = diagnostics.total();
+  Node root = node;
+  Node blocks = Node::map();
+  if (const Node* given = node.find("blocks")) {
+    blocks = *given;
+    root.erase("blocks");
+  }
+  std::optional<Node> output;
+  if (const Node* given = node.find("output")) {
+    if (!given->is_null()) output = *given;
+    root.erase("output");
+  }
+  root = expand_blocks(root, blocks, diagnostics);
+  if (output) {
+    const Diagnostics::Scope scope(diagnostics, "output");
+    output = expand_blocks(*output, blocks, diagnostics);
+  }
+  if (diagnostics.total() > errors) return;  // what is not expanded would only bring errors that follow from these
+  model.root.read(root, {}, diagnostics);
+  if (output) {
+    const Diagnostics::Scope scope(diagnostics, "output");
+    model.output.read(*output, {}, diagnostics);
+  }
+}
+
+Node write_model(const Model& model) {
+  Node node = model.root.write();
+  if (model.output) node.set("output", model.output.write());
+  return node;
+}
+
+}  // namespace
+
+TypeInfo Bind<Model>::info() {
+  TypeInfo info{.form = Form::component, .text = "layer", .object = &object_of<ModelKeys>, .kind = Layer::kind};
+  info.read = [](void* value, const Node& node, Diagnostics& diagnostics) {
+    Diagnostics found;
+    found.set_path(diagnostics.path());
+    read_model(*static_cast<Model*>(value), node, found);
+    take_once(diagnostics, found);
+  };
+  info.write = [](const void* value) { return write_model(*static_cast<const Model*>(value)); };
+  info.visit_live = [](void* value, const std::string& path, const TypeInfo::LiveVisitor& visitor) {
+    static_cast<Model*>(value)->root.visit_live(path, visitor);
+    static_cast<Model*>(value)->output.visit_live(child_path(path, "output"), visitor);
+  };
+  detail::complete<Model>(info);
+  return info;
+}
+
+}  // namespace trainctl

@@ -1,0 +1,90 @@
+// What a batch becomes: the entries of a training step.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "nn/loss.h"
+#include "nn/metric.h"
+#include "nn/model.h"
+#include "nn/optimizer.h"
+
+namespace trainctl {
+
+/// A batch as values: the data's fields after transforms ("input", "target").
+struct Batch {
+  std::map<std::string, Value, std::less<>> fields;
+  std::int64_t samples = 0;
+  /// The field; a config Error lists those there are.
+  Value field(std::string_view name) const;
+};
+
+/// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
+/// single one is `whole`.
+enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
+
+/// The parts of an experiment that steps are assembled from, and what they have in common: gradients, clipping,
+/// updates, metric sums.
+struct Assembly {
+  const Model* model = nullptr;
+  const Loss* loss = nullptr;
+  const Named<Metric>* metrics = nullptr;
+  const Optimizer* optimizer = nullptr;
+  std::optional<double> clip_grad_norm;
+  std::optional<double> clip_grad_value;
+  bool skip_nonfinite = false;  ///< the optimizer's updates commit only if the loss is finite
+
+  /// A sum of metrics: its state variable, by split.
+  struct Reported {
+    std::string name;                ///< "loss", "accuracy"
+    std::vector<int> sums;           ///< f64 scalars in the StateSpec
+    const Metric* metric = nullptr;  ///< null: the mean of the first sum over the samples
+  };
+
+  /// Groups the model's trainable parameters as the optimizer says, once, before the first training graph: call it when
+  /// a graph of the model exists. A group is laid out as "parameters/<group>". Throws a config Error for a pattern that
+  /// matches nothing, naming the nearest parameters.
+  void declare_groups(StateSpec& state, const Builder& model_graph);
+  /// Gradients of `objective`, clipped (by value, then by norm over all groups), accumulated as `phase` says, and the
+  /// update of every group. Except in `whole`, the objective is weighted by the scalar "batch_weight": this batch's
+  /// samples over the update's. The gradients lie in the state "gradients/<group>", the sums of an update's batches in
+  /// "accumulated/<group>"; neither is saved. A config Error names parameters that the objective does not depend on.
+  void optimize(Builder& builder, Value objective, Phase phase) const;
+  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
+  void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
+              const Metric* metric = nullptr);
+  /// What graphs of that split report, in order of first appearance.
+  const std::vector<Reported>& reported(std::string_view split) const;
+  /// The value to show for a reported sum.
+  static double finish(const Reported& reported, std::span<const double> sums, double samples);
+
+ private:
+  struct Group {
+    std::string name;
+    int parameters;
+    const ParameterGroup* overrides;
+  };
+  Values gradients(Builder& builder, Value objective, Phase phase) const;
+  Value accumulate(Builder& builder, const Group& group, Value packed, Phase phase) const;
+
+  std::vector<Group> groups_;
+  std::map<std::string, std::vector<Reported>, std::less<>> reported_;
+};
+
+/// How a batch becomes losses, metrics and updates. One file each in lib/nn/steps; the default is `supervised`.
+struct Step {
+  static constexpr const char* kind = "step";
+  virtual ~Step() = default;
+  /// Appends the program of one phase for one batch of `split`. Evaluation gives the outputs "output" (after
+  /// Model::output) too.
+  virtual void build(Builder& builder, Assembly& assembly, Phase phase, std::string_view split,
+                     const Batch& batch) const = 0;
+};
+
+}  // namespace trainctl
