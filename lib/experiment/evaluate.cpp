@@ -1,0 +1,80 @@
+#include "experiment/evaluate.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "schema/yaml.h"
+#include "store/checkpoint_store.h"
+#include "store/run_directory.h"
+#include "train/session.h"
+#include "train/snapshot.h"
+
+namespace trainctl {
+namespace {
+
+/// A run's best checkpoint, else its newest whole one; or the file itself.
+CheckpointReader find_checkpoint(const std::filesystem::path& target) {
+  if (!std::filesystem::exists(target)) fail(ErrorKind::data, "{}: there is no such run or checkpoint", target.string());
+  if (!std::filesystem::is_directory(target)) return open_checkpoint(target);
+  CheckpointStore store(RunPaths{target}.checkpoints());
+  if (const auto best = store.best()) {
+    try {
+      return open_checkpoint(best->path);
+    } catch (const Error& error) {
+      log::warn("{}; taking the newest whole checkpoint instead", error.what());
+    }
+  }
+  auto found = store.newest_valid();
+  if (!found) fail(ErrorKind::data, "{}: the run has no checkpoint yet", target.string());
+  return std::move(found->reader);
+}
+
+ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& options) {
+  if (options.config) return std::move(load_experiment(*options.config, options.overrides).spec);
+  Node resolved = parse_yaml_text(reader.experiment_yaml(), reader.path().string() + ":/experiment");
+  Diagnostics diagnostics;
+  resolved = resolve_spec(std::move(resolved), options.overrides, diagnostics);
+  diagnostics.throw_if_any();
+  return parse<ExperimentSpec>(resolved);
+}
+
+}  // namespace
+
+EvaluateResult evaluate(const EvaluateOptions& options) {
+  const double start = monotonic_seconds();
+  EvaluateResult result;
+  const CheckpointReader reader = find_checkpoint(options.target);
+  ExperimentSpec spec = spec_of(reader, options);
+  result.checkpoint = reader.path();
+  result.epoch = reader.int_attribute("epoch");
+  result.step = reader.int_attribute("step");
+  result.split = !options.split.empty() ? options.split : spec.data.test ? "test" : "val";
+  if (!spec.data.find(result.split)) {
+    fail(ErrorKind::usage, "the experiment has no data.{}; give one with --set data.{}=... and --config, or choose another --split", result.split, result.split);
+  }
+  const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device, static_cast<int>(spec.trainer.threads));
+  Blueprint blueprint(spec, describe_data(spec));
+  Session session(*device, blueprint, {result.split});
+  session.initialise();
+  Snapshot(session).restore_model(reader);
+
+  const Sampler& sampler = blueprint.sampler(result.split);
+  session.set_epoch(result.split, 0);
+  session.clear_sums(result.split);
+  for (std::int64_t offset = 0; offset < sampler.epoch_samples();) {
+    if (signals::stop_requested()) fail(ErrorKind::interrupted, "evaluation was stopped by a signal; nothing was changed");
+    const std::int64_t samples = sampler.batch_samples(offset);
+    session.scalars().set("position", offset);
+    session.program({Phase::evaluate, result.split, samples}).run();
+    offset += samples;
+  }
+  result.samples = sampler.epoch_samples();
+  for (const Measured& value : session.measure(result.split, session.read_sums(result.split), static_cast<double>(result.samples))) {
+    result.values.emplace_back(value.name, value.value);
+  }
+  result.seconds = monotonic_seconds() - start;
+  return result;
+}
+
+}  // namespace trainctl

@@ -1,0 +1,228 @@
+#include "experiment/run.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/libraries.h"
+#include "base/version.h"
+#include "schema/differences.h"
+#include "schema/yaml.h"
+
+namespace trainctl {
+namespace {
+
+/// Data, graphs and memory of an experiment that is about to run.
+struct Running {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Blueprint> blueprint;
+  std::unique_ptr<Session> session;
+};
+
+Running assemble(ExperimentSpec& spec, const std::string& device, int threads) {
+  Running running;
+  running.device = open_device(device.empty() ? spec.trainer.device : device, threads);
+  std::vector<std::string> splits{"train"};
+  if (spec.data.val) splits.emplace_back("val");
+  running.blueprint = std::make_unique<Blueprint>(spec, describe_data(spec, splits));
+  running.session = std::make_unique<Session>(*running.device, *running.blueprint, splits);
+  return running;
+}
+
+std::string experiment_text(const ExperimentSpec& spec) { return to_yaml(write(spec)); }
+
+/// Trains, and leaves the run's status in its meta.json whatever happens.
+RunResult run_in(RunDirectory& directory, Trainer& trainer) {
+  try {
+    RunResult result{.directory = directory.paths().root, .outcome = trainer.run()};
+    directory.record_end(result.outcome.finished ? "finished" : "interrupted", result.exit_code());
+    return result;
+  } catch (const Error& error) {
+    log::error("{}", error.what());
+    directory.record_end(error.kind() == ErrorKind::diverged ? "diverged" : "failed", error.exit_code());
+    throw;
+  }
+}
+
+StartInfo start_info(const char* command, const std::vector<std::string>& argv, const Device& device, std::int64_t from_step) {
+  return {.command = command,
+          .argv = argv,
+          .version = version_text(),
+          .build = build_text(),
+          .device = device.description(),
+          .threads = device.threads(),
+          .libraries = libraries(),
+          .from_step = from_step};
+}
+
+RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
+  Running running = assemble(spec, device, static_cast<int>(spec.trainer.threads));
+  Session& session = *running.session;
+  session.initialise();
+  session.set_epoch("train", 0);
+  session.scalars().set("position", std::int64_t{0});
+  session.scalars().set("step", std::int64_t{0});
+  session.scalars().set("batch_weight", 1.0f);
+  for (const DrivenValue& driven : running.blueprint->driven()) {
+    if (driven.policy) session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
+  }
+  const Sampler& train = running.blueprint->sampler("train");
+  session.program({Phase::whole, "train", train.batch_samples(0)}).run();
+  RunResult result;
+  result.outcome.finished = true;
+  result.outcome.reason = "dry run";
+  const auto measure = [&](const std::string& split, std::int64_t samples) {
+    for (const Measured& value : session.measure(split, session.read_sums(split), static_cast<double>(samples))) {
+      result.outcome.last.values.emplace_back(value.name, value.value);
+    }
+  };
+  measure("train", train.batch_samples(0));
+  if (spec.data.val) {
+    session.set_epoch("val", 0);
+    const std::int64_t samples = running.blueprint->sampler("val").batch_samples(0);
+    session.program({Phase::evaluate, "val", samples}).run();
+    measure("val", samples);
+  }
+  return result;
+}
+
+/// Everything that differs between a run's config and a new one, refused or taken by class.
+void check_differences(const ExperimentSpec& old_spec, const ExperimentSpec& new_spec, bool force, const std::filesystem::path& run) {
+  std::string refused, forced, taken;
+  for (const Difference& difference : differences(write(old_spec), write(new_spec), type_of<ExperimentSpec>())) {
+    const std::string line = fmt::format("\n  {}: {} -> {}", difference.path, difference.old_text, difference.new_text);
+    if (difference.resume == Resume::fixed) refused += line;
+    if (difference.resume == Resume::forced) forced += line;
+    if (difference.resume == Resume::safe) taken += line;
+  }
+  if (!refused.empty()) {
+    fail(ErrorKind::config, "{}: the run cannot go on with another experiment; start a new run, or take these changes back:{}", run.string(), refused);
+  }
+  if (!forced.empty() && !force) {
+    fail(ErrorKind::config, "{}: these changes would change the results of the run; add --force to take them:{}", run.string(), forced);
+  }
+  if (!taken.empty()) log::info("changed for the rest of the run:{}", taken);
+  if (!forced.empty()) log::warn("changed by --force; the run no longer equals one that was not interrupted:{}", forced);
+}
+
+/// The whole checkpoint to go on from, after a warning for every newer one that is damaged.
+std::optional<CheckpointReader> find_checkpoint(const RunPaths& paths) {
+  auto found = CheckpointStore(paths.checkpoints()).newest_valid();
+  if (!found) return std::nullopt;
+  for (const auto& refused : found->refused) log::warn("{}: {}; falling back to {}", refused.path.string(), refused.reason, found->file.path.string());
+  return std::move(found->reader);
+}
+
+void check_same_data(const CheckpointReader& reader, Session& session, bool force) {
+  if (reader.text_attribute("data") == session.data_digest()) return;
+  if (force) {
+    log::warn("the data has changed since {} was written; going on by --force", reader.path().string());
+  } else {
+    fail(ErrorKind::data, "the data is not what {} was trained on; restore it, or add --force to go on with the new one", reader.path().string());
+  }
+}
+
+void warn_if_bits_may_differ(const CheckpointReader& reader, const Device& device) {
+  const bool same_device = reader.text_attribute("device") == device.name();
+  const auto threads = reader.int_attribute("threads");
+  if (same_device && threads == device.threads()) return;
+  log::warn("{} was written on {} with {} threads; going on on {} with {} threads, so bits may differ from an uninterrupted run",
+            reader.path().string(), reader.text_attribute("device"), threads, device.name(), device.threads());
+}
+
+struct Continue {
+  ExperimentSpec* spec;
+  bool force;
+  std::string device;
+  std::vector<std::string> argv;
+  const char* command;
+  std::string original;
+};
+
+RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& observer) {
+  const RunPaths& paths = directory.paths();
+  std::optional<CheckpointReader> reader = find_checkpoint(paths);
+  int threads = static_cast<int>(how.spec->trainer.threads);
+  if (reader && threads == 0) threads = static_cast<int>(reader->int_attribute("threads"));
+  Running running = assemble(*how.spec, how.device, threads);
+  if (reader) {
+    if (reader->text_attribute("graph") != running.blueprint->graph_hash() && !how.force) {
+      fail(ErrorKind::data, "{}: its training step is not the one this config and version build; add --force to go on all the same", reader->path().string());
+    }
+    check_same_data(*reader, *running.session, how.force);
+    warn_if_bits_may_differ(*reader, *running.device);
+  }
+  Trainer trainer(*running.session, paths, {.experiment_yaml = experiment_text(*how.spec), .data_digest = {}, .plans = {}}, observer);
+  if (reader) {
+    trainer.resume(*reader);
+  } else {
+    log::info("{} has no checkpoint; it begins at step 0", paths.root.string());
+    trainer.begin();
+  }
+  reader.reset();
+  const HostState& host = trainer.host();
+  if (host.finished && host.position.step >= running.blueprint->schedule().total_steps) {
+    log::info("{} is finished: {}", paths.root.string(), host.reason);
+    return {.directory = paths.root, .outcome = {true, host.reason, trainer.history().records.empty() ? HistoryRecord{} : trainer.history().records.back()}, .was_finished = true};
+  }
+  directory.write_config(experiment_text(*how.spec), how.original);
+  log::open_file(paths.log());
+  directory.record_start(start_info(how.command, how.argv, *running.device, host.position.step));
+  return run_in(directory, trainer);
+}
+
+}  // namespace
+
+RunResult train(const TrainOptions& options, Observer& observer) {
+  Experiment experiment = load_experiment(options.config, options.overrides);
+  ExperimentSpec& spec = experiment.spec;
+  if (options.dry_run) return dry_run(spec, options.device);
+
+  if (options.resume_auto) {
+    const auto runs = options.output ? std::vector<std::filesystem::path>{*options.output} : find_runs(spec.output.root, spec.output.project, spec.name);
+    for (const auto& run : runs) {
+      if (!std::filesystem::exists(RunPaths{run}.config())) continue;
+      RunDirectory directory = RunDirectory::open(run);  // locked: an environment Error
+      const ExperimentSpec old = parse<ExperimentSpec>(load_spec(directory.paths().config()));
+      const auto changes = differences(write(old), write(spec), type_of<ExperimentSpec>());
+      const bool agrees = std::ranges::none_of(changes, [](const Difference& d) { return d.resume != Resume::safe; });
+      if (!agrees) {
+        if (options.output) check_differences(old, spec, false, run);
+        continue;
+      }
+      log::info("continuing {}", run.string());
+      return continue_run(directory, {&spec, false, options.device, options.argv, "train", experiment.original}, observer);
+    }
+  }
+
+  // Everything that can fail for lack of data or memory has failed before a directory is made.
+  Running running = assemble(spec, options.device, static_cast<int>(spec.trainer.threads));
+  RunDirectory directory = options.output ? RunDirectory::create_at(*options.output)
+                                          : RunDirectory::allocate(spec.output.root.value, spec.output.project, spec.name);
+  directory.write_config(experiment_text(spec), experiment.original);
+  log::open_file(directory.paths().log());
+  directory.record_start(start_info("train", options.argv, *running.device, 0));
+  Trainer trainer(*running.session, directory.paths(), {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
+  trainer.begin();
+  return run_in(directory, trainer);
+}
+
+RunResult resume(const ResumeOptions& options, Observer& observer) {
+  RunDirectory directory = RunDirectory::open(options.run);
+  const RunPaths& paths = directory.paths();
+  const ExperimentSpec old = parse<ExperimentSpec>(load_spec(paths.config()));
+  Experiment changed = load_experiment(paths.config(), options.overrides);
+  if (options.more) {
+    Progress& max = changed.spec.trainer.max;
+    if (options.more->unit != max.unit) {
+      fail(ErrorKind::usage, "--more is in other units than trainer.max ({}); say it in the same", to_text(max));
+    }
+    max.count += options.more->count;
+  }
+  check_differences(old, changed.spec, options.force, paths.root);
+  const std::string original = std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
+  return continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original}, observer);
+}
+
+}  // namespace trainctl

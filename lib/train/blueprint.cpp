@@ -1,0 +1,205 @@
+#include "train/blueprint.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "ops/image.h"
+
+namespace trainctl {
+namespace {
+
+/// Where in the spec a driven number stands, for messages, and its current value.
+std::map<std::string, double> live_numbers(ExperimentSpec& spec) {
+  std::map<std::string, double> numbers;
+  visit_live(spec, "", [&](Live& live, const std::string& path) { numbers[path] = live.value; });
+  return numbers;
+}
+
+/// A config Error with the place where the component was written.
+[[noreturn]] void refuse(const Source& source, const std::string& path, const std::string& message) {
+  Diagnostics diagnostics;
+  diagnostics.set_path(path);
+  diagnostics.error(source, message);
+  diagnostics.throw_if_any();
+  throw Error(ErrorKind::internal, message);
+}
+
+std::string last_component(const std::string& path) {
+  const auto dot = path.rfind('.');
+  return dot == std::string::npos ? path : path.substr(dot + 1);
+}
+
+}  // namespace
+
+std::string ProgramKey::text() const {
+  static constexpr const char* phases[] = {"whole step", "first of an update", "within an update", "last of an update", "evaluation"};
+  return fmt::format("{}: {}, {} samples", split, phases[static_cast<int>(phase)], samples);
+}
+
+Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
+  for (auto& [name, info] : data) data_.emplace(name, std::move(info));
+  make_samplers();
+  make_schedule();
+  find_driven();
+  context_.seed = static_cast<std::uint64_t>(spec.seed);
+
+  assembly_.model = &spec.model;
+  assembly_.loss = spec.loss.get();
+  assembly_.metrics = &spec.metrics;
+  assembly_.optimizer = spec.optimizer.get();
+  assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
+  assembly_.clip_grad_value = spec.trainer.clip_grad_value;
+
+  // The model alone comes first: it declares the parameters that the optimizer's groups divide among themselves.
+  model_graph_ = std::make_unique<Graph>(state_);
+  Builder builder(*model_graph_, context_, true);
+  const Batch first = batch(builder, "train", sampler("train").options().batch_size);
+  spec.model.build(builder, {first.field("input")});
+  layers_ = builder.layers();
+  assembly_.declare_groups(state_, builder);
+  for (const ProgramKey& key : programs()) {
+    const auto graph = build(key);
+    if (graph_hash_.empty()) graph_hash_ = graph->hash();
+  }
+  check_monitors();
+}
+
+void Blueprint::make_samplers() {
+  for (const auto& [name, info] : data_) {
+    const SplitSpec& split = *spec_.data.find(name);
+    const Sampler::Options options{.batch_size = split.batch_size,
+                                   .shuffle = split.shuffle,
+                                   .drop_last = split.drop_last,
+                                   .seed = static_cast<std::uint64_t>(spec_.seed)};
+    samplers_.emplace(name, split.subset ? std::make_unique<Sampler>(split.subset->select(info.samples), options)
+                                         : std::make_unique<Sampler>(info.samples, options));
+  }
+}
+
+void Blueprint::make_schedule() {
+  const Sampler& train = sampler("train");
+  const std::int64_t accumulate = spec_.trainer.accumulate;
+  schedule_.steps_per_epoch = (train.batches() + accumulate - 1) / accumulate;
+  schedule_.samples_per_epoch = train.epoch_samples();
+  schedule_.batch_samples = train.options().batch_size * accumulate;
+  schedule_.total_steps = schedule_.steps(spec_.trainer.max);
+}
+
+void Blueprint::find_driven() {
+  const std::map<std::string, double> numbers = live_numbers(spec_);
+  std::map<std::string, std::string> owners;
+  driven_.push_back({"optimizer.lr", "lr", numbers.at("optimizer.lr"), nullptr});
+  for (const auto& [name, policy] : spec_.policies) {
+    const std::string target(policy->target());
+    if (target.empty()) continue;
+    const auto found = numbers.find(target);
+    if (found == numbers.end()) {
+      std::vector<std::string> names;
+      for (const auto& [path, value] : numbers) names.push_back(path);
+      refuse(policy.source(), fmt::format("policies.{}.target", name),
+             fmt::format("'{}' is not a number that a policy can drive.{} There are: {}.", target, suggestion(target, names), join(names, ", ")));
+    }
+    if (const auto [owner, added] = owners.emplace(target, name); !added) {
+      refuse(policy.source(), fmt::format("policies.{}.target", name),
+             fmt::format("policies.{} drives {} already; keep one of them.", owner->second, target));
+    }
+    context_.live.insert(target);
+    if (target == "optimizer.lr") {
+      driven_[0].policy = policy.get();
+    } else {
+      driven_.push_back({target, target.starts_with("optimizer.") && !target.starts_with("optimizer.groups.") ? last_component(target) : target,
+                         found->second, policy.get()});
+    }
+  }
+}
+
+Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t samples) {
+  const DatasetInfo& info = data(split);
+  const SplitSpec& spec = *spec_.data.find(split);
+  Graph& graph = builder.graph();
+  const std::string prefix = fmt::format("data/{}/", split);
+  const Value order =
+      graph.state(state_.declare({prefix + "order", {DType::i32, {sampler(split).samples()}}, Init::zeros(), false}));
+  const Value position = graph.scalar("position", DType::i64);
+  Batch batch{.fields = {}, .samples = samples};
+  const Builder::Scope scope(builder, prefix);
+  for (const Field& field : info.fields) {
+    const Value samples_of_field = graph.state(state_.declare({prefix + field.name, field.batch_type(info.samples), Init::zeros(), false}));
+    Value value = builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
+    if (field.dtype == DType::u8) value = builder.apply1("convert", std::make_shared<ConvertAttributes>(255.0), {value});
+    if (field.name == "input") {
+      for (std::size_t i = 0; i < spec.transforms.size(); ++i) {
+        const Builder::Scope inner(builder, fmt::format("transforms.{}", i));
+        value = spec.transforms[i]->build(builder, value);
+      }
+    }
+    batch.fields.emplace(field.name, value);
+  }
+  return batch;
+}
+
+std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
+  auto graph = std::make_unique<Graph>(state_);
+  Builder builder(*graph, context_, key.phase != Phase::evaluate);
+  const Batch values = batch(builder, key.split, key.samples);
+  spec_.step->build(builder, assembly_, key.phase, key.split, values);
+  return graph;
+}
+
+std::vector<ProgramKey> Blueprint::programs() const {
+  std::vector<ProgramKey> keys;
+  const Sampler& train = sampler("train");
+  const std::int64_t full = train.options().batch_size;
+  const std::int64_t ragged = train.epoch_samples() % full;
+  const std::int64_t accumulate = spec_.trainer.accumulate;
+  if (accumulate == 1) {
+    if (train.epoch_samples() >= full) keys.push_back({Phase::whole, "train", full});
+    if (ragged) keys.push_back({Phase::whole, "train", ragged});
+  } else {
+    for (const Phase phase : {Phase::begin, Phase::accumulate, Phase::finish}) keys.push_back({phase, "train", full});
+    const std::int64_t in_last_window = train.batches() % accumulate;  // batches of the epoch's last update
+    if (in_last_window == 1) keys.push_back({Phase::whole, "train", ragged ? ragged : full});
+    if (in_last_window != 1 && ragged) keys.push_back({Phase::finish, "train", ragged});
+  }
+  for (const auto& [name, sampler] : samplers_) {
+    if (name == "train") continue;
+    const std::int64_t batch = sampler->options().batch_size;
+    if (sampler->epoch_samples() >= batch) keys.push_back({Phase::evaluate, name, batch});
+    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back({Phase::evaluate, name, rest});
+  }
+  return keys;
+}
+
+std::vector<std::string> Blueprint::splits() const {
+  std::vector<std::string> names;
+  for (const char* name : {"train", "val", "test"}) {
+    if (data_.contains(name)) names.emplace_back(name);
+  }
+  return names;
+}
+
+std::vector<std::string> Blueprint::reported_names() const {
+  std::vector<std::string> names;
+  for (const char* split : {"train", "val"}) {
+    if (!data_.contains(split)) continue;
+    for (const auto& reported : assembly_.reported(split)) names.push_back(fmt::format("{}/{}", split, reported.name));
+  }
+  for (const DrivenValue& value : driven_) names.push_back(value.shown_as);
+  return names;
+}
+
+void Blueprint::check_monitors() const {
+  const std::vector<std::string> names = reported_names();
+  const auto check = [&](std::string_view monitor, const Source& source, const std::string& path) {
+    if (monitor.empty() || std::ranges::find(names, monitor) != names.end()) return;
+    refuse(source, path, fmt::format("'{}' is not reported by this run.{} There are: {}.", monitor, suggestion(monitor, names), join(names, ", ")));
+  };
+  for (const auto& [name, policy] : spec_.policies) {
+    check(policy->monitor(), policy.source(), fmt::format("policies.{}.monitor", name));
+  }
+  if (spec_.checkpoint && spec_.checkpoint->keep.best) check(spec_.checkpoint->keep.best->monitor, Source(), "checkpoint.keep.best.monitor");
+}
+
+}  // namespace trainctl

@@ -1,0 +1,89 @@
+// From a spec and what is known of its data to the graphs of its programs. No memory, no device.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/sampler.h"
+#include "graph/builder.h"
+#include "graph/graph.h"
+#include "nn/step.h"
+#include "train/policy.h"
+#include "train/spec.h"
+
+namespace trainctl {
+
+/// Which program: what it does, on which split, with how many samples.
+struct ProgramKey {
+  Phase phase = Phase::whole;
+  std::string split = "train";
+  std::int64_t samples = 0;
+  friend auto operator<=>(const ProgramKey&, const ProgramKey&) = default;
+  /// "train whole 128", "val 1000": for tables and messages.
+  std::string text() const;
+};
+
+/// A number of the spec that a policy drives.
+struct DrivenValue {
+  std::string path;         ///< "optimizer.lr"
+  std::string shown_as;     ///< "lr": the name in the history
+  double base = 0.0;        ///< the spec's own value
+  const Policy* policy = nullptr;  ///< null: the value stays (the learning rate is always shown)
+  double at(std::int64_t step, const Schedule& schedule) const { return policy ? policy->value(step, base, schedule) : base; }
+};
+
+/// What an experiment's graphs are built from. All state is declared when it is made, so that checkpoints of equal specs hold equal names.
+class Blueprint {
+ public:
+  /// `spec` outlives the blueprint. Throws a config Error where layers, loss, metrics, policies or data do not fit each other.
+  Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data);
+
+  /// The graph of a program, fresh.
+  std::unique_ptr<Graph> build(const ProgramKey& key);
+  /// Programs that a run of this spec may need: the phases of training with full and ragged batches, evaluation of every split.
+  std::vector<ProgramKey> programs() const;
+
+  StateSpec& state() { return state_; }
+  const StateSpec& state() const { return state_; }
+  const Assembly& assembly() const { return assembly_; }
+  const ExperimentSpec& spec() const { return spec_; }
+  const DatasetInfo& data(std::string_view split) const { return data_.find(split)->second; }
+  const Sampler& sampler(std::string_view split) const { return *samplers_.find(split)->second; }
+  std::vector<std::string> splits() const;
+  const Schedule& schedule() const { return schedule_; }
+  /// Driven values, the learning rate first.
+  const std::vector<DrivenValue>& driven() const { return driven_; }
+  /// The model's layers as one training batch builds them.
+  const std::vector<BuiltLayer>& layers() const { return layers_; }
+  /// The graph that layers() refers to.
+  const Graph& model_graph() const { return *model_graph_; }
+  /// Hash of the training graph of a full batch: what a checkpoint must agree on.
+  const std::string& graph_hash() const { return graph_hash_; }
+  /// Names of all values that reports will hold ("train/loss", "val/accuracy", "lr").
+  std::vector<std::string> reported_names() const;
+
+ private:
+  Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
+  void make_samplers();
+  void make_schedule();
+  void find_driven();
+  void check_monitors() const;
+
+  ExperimentSpec& spec_;
+  std::map<std::string, DatasetInfo, std::less<>> data_;
+  std::map<std::string, std::unique_ptr<Sampler>, std::less<>> samplers_;
+  StateSpec state_;
+  BuildContext context_;
+  Assembly assembly_;
+  Schedule schedule_;
+  std::vector<DrivenValue> driven_;
+  std::vector<BuiltLayer> layers_;
+  std::unique_ptr<Graph> model_graph_;
+  std::string graph_hash_;
+};
+
+}  // namespace trainctl

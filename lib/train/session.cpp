@@ -1,0 +1,121 @@
+#include "train/session.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/sha256.h"
+#include "schema/yaml.h"
+
+namespace trainctl {
+
+Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits)
+    : device_(device), blueprint_(blueprint), state_(device, blueprint.state()), scalars_(device), programs_(device, state_, scalars_) {
+  load(splits);
+}
+
+void Session::load(const std::vector<std::string>& splits) {
+  // Splits of one data set share it; different ones are read at the same time.
+  std::map<std::string, std::shared_future<std::shared_ptr<const Table>>> loading;
+  std::map<std::string, std::string> text_of_split;
+  for (const std::string& name : splits) {
+    const SplitSpec& split = *blueprint_.spec().data.find(name);
+    const Dataset* dataset = split.dataset.get();
+    const std::string text = to_yaml(split.dataset.write());
+    text_of_split[name] = text;
+    if (loading.contains(text)) continue;
+    loading[text] = std::async(std::launch::async, [dataset] { return std::shared_ptr<const Table>(std::make_shared<Table>(dataset->load())); }).share();
+  }
+  std::vector<std::pair<std::string, std::shared_ptr<const Table>>> tables;
+  for (const std::string& name : splits) {
+    SplitData& data = data_[name];
+    data.table = loading[text_of_split[name]].get();
+    place(name, data);
+    tables.emplace_back(name, data.table);
+  }
+  digest_future_ = std::async(std::launch::async, [tables] {
+    std::string joined;
+    for (const auto& [name, table] : tables) joined += name + ":" + table->digest() + "\n";
+    return sha256_hex(joined);
+  });
+}
+
+void Session::place(const std::string& split, SplitData& data) {
+  const StateSpec& spec = blueprint_.state();
+  for (const Column& column : data.table->columns()) {
+    const int state = spec.find(fmt::format("data/{}/{}", split, column.field.name));
+    // On the CPU the data set is used where it lies; a program never writes to it.
+    if (device_.name() == "cpu") {
+      state_.adopt(state, const_cast<std::byte*>(column.data()));
+    } else {
+      state_.write(state, column.data());
+    }
+  }
+  data.order_state = spec.find(fmt::format("data/{}/order", split));
+  data.order.resize(blueprint_.sampler(split).samples());
+}
+
+const std::string& Session::data_digest() {
+  if (digest_future_.valid()) digest_ = digest_future_.get();
+  return digest_;
+}
+
+Program& Session::program(const ProgramKey& key) {
+  if (const auto found = compiled_.find(key); found != compiled_.end()) return *found->second;
+  const auto graph = blueprint_.build(key);
+  Plan plan = plan_program(*graph, {.device = std::string(device_.name()), .threads = device_.threads()});
+  return *(compiled_[key] = &programs_.add(std::move(plan)));
+}
+
+void Session::set_epoch(std::string_view split, std::int64_t epoch) {
+  SplitData& data = data_.find(split)->second;
+  const Sampler& sampler = blueprint_.sampler(split);
+  if (!sampler.options().shuffle) epoch = 0;
+  if (data.order_epoch == epoch) return;
+  sampler.order(epoch, data.order);
+  state_.write(data.order_state, data.order.data());
+  data.order_epoch = epoch;
+}
+
+void Session::initialise() { state_.initialise(static_cast<std::uint64_t>(blueprint_.spec().seed)); }
+
+void Session::clear_sums(std::string_view split) {
+  const double zero = 0.0;
+  for (const auto& reported : blueprint_.assembly().reported(split)) {
+    for (const int sum : reported.sums) state_.write(sum, &zero);
+  }
+}
+
+std::vector<double> Session::read_sums(std::string_view split) const {
+  std::vector<double> sums;
+  for (const auto& reported : blueprint_.assembly().reported(split)) {
+    for (const int sum : reported.sums) sums.push_back(state_.read_scalar<double>(sum));
+  }
+  return sums;
+}
+
+std::vector<Measured> Session::measure(std::string_view split, const std::vector<double>& sums, double samples) const {
+  std::vector<Measured> values;
+  std::size_t at = 0;
+  for (const auto& reported : blueprint_.assembly().reported(split)) {
+    const std::span<const double> own(sums.data() + at, reported.sums.size());
+    values.push_back({fmt::format("{}/{}", split, reported.name), Assembly::finish(reported, own, samples)});
+    at += reported.sums.size();
+  }
+  return values;
+}
+
+bool Session::finite() const {
+  const StateSpec& spec = blueprint_.state();
+  std::vector<float> values;
+  for (int i = 0; i < spec.size(); ++i) {
+    if (!spec[i].saved || spec[i].type.dtype != DType::f32) continue;
+    values.resize(spec[i].type.elements());
+    state_.read(i, values.data());
+    for (const float value : values) {
+      if (!std::isfinite(value)) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace trainctl

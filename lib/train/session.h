@@ -1,0 +1,73 @@
+// An experiment in memory: its data, its state on a device, its programs.
+#pragma once
+
+#include <cstddef>
+#include <future>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/dataset.h"
+#include "program/program.h"
+#include "train/blueprint.h"
+
+namespace trainctl {
+
+/// The data of one split, loaded.
+struct SplitData {
+  std::shared_ptr<const Table> table;
+  std::vector<std::int32_t> order;  ///< of the epoch that is on the device
+  std::int64_t order_epoch = -1;
+  int order_state = -1;
+};
+
+/// A sum that has been read from the device.
+struct Measured {
+  std::string name;  ///< "val/accuracy"
+  double value = 0.0;
+};
+
+/// Everything that runs. Programs are planned together, so that the arena is taken once, and each is compiled when first needed.
+class Session {
+ public:
+  /// `device` and `blueprint` outlive the session. Loads the splits named (by default all but test).
+  Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits);
+
+  Program& program(const ProgramKey& key);
+  /// Brings the split's order for an epoch to the device, unless it is there.
+  void set_epoch(std::string_view split, std::int64_t epoch);
+  /// Fills all state as a fresh run begins.
+  void initialise();
+  /// Metric sums of a split: to zero, and as values over `samples` samples.
+  void clear_sums(std::string_view split);
+  std::vector<double> read_sums(std::string_view split) const;
+  std::vector<Measured> measure(std::string_view split, const std::vector<double>& sums, double samples) const;
+  /// Whether every saved parameter is finite.
+  bool finite() const;
+
+  Blueprint& blueprint() const { return blueprint_; }
+  StateStore& state() { return state_; }
+  ScalarRow& scalars() { return scalars_; }
+  Device& device() const { return device_; }
+  ProgramSet& programs() { return programs_; }
+  /// SHA-256 over the loaded splits; waits for the thread that computes it.
+  const std::string& data_digest();
+
+ private:
+  void load(const std::vector<std::string>& splits);
+  void place(const std::string& split, SplitData& data);
+
+  Device& device_;
+  Blueprint& blueprint_;
+  StateStore state_;
+  ScalarRow scalars_;
+  ProgramSet programs_;
+  std::map<std::string, SplitData, std::less<>> data_;
+  std::map<ProgramKey, Program*> compiled_;
+  std::string digest_;
+  std::future<std::string> digest_future_;
+};
+
+}  // namespace trainctl

@@ -1,0 +1,102 @@
+#include "train/snapshot.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "store/json_values.h"
+
+namespace trainctl {
+
+using nlohmann::ordered_json;
+
+std::string HostState::to_json() const {
+  ordered_json json;
+  json["epoch"] = position.epoch;
+  json["step"] = position.step;
+  json["batch"] = position.batch;
+  json["offset"] = position.offset;
+  json["samples"] = position.samples;
+  json["phase"] = position.doing == Position::Doing::train ? "train" : "validate";
+  json["finished"] = finished;
+  json["reason"] = reason;
+  json["logged_sums"] = ordered_json::array();
+  for (const double sum : logged_sums) json["logged_sums"].push_back(number_to_json(sum));
+  json["logged_samples"] = logged_samples;
+  json["policies"] = ordered_json::object();
+  for (const auto& [name, values] : policies) json["policies"][name] = values_to_json(values);
+  return json.dump();
+}
+
+HostState HostState::from_json(std::string_view text, std::string_view source) {
+  try {
+    const auto json = ordered_json::parse(text);
+    HostState state;
+    state.position = {.epoch = json.at("epoch"),
+                      .step = json.at("step"),
+                      .batch = json.at("batch"),
+                      .offset = json.at("offset"),
+                      .samples = json.at("samples"),
+                      .doing = json.at("phase") == "train" ? Position::Doing::train : Position::Doing::validate};
+    state.finished = json.at("finished");
+    state.reason = json.at("reason");
+    for (const auto& sum : json.at("logged_sums")) state.logged_sums.push_back(number_from_json(sum));
+    state.logged_samples = json.at("logged_samples");
+    for (const auto& [name, values] : json.at("policies").items()) state.policies[name] = values_from_json(values);
+    return state;
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorKind::data, "{}: its position cannot be read ({}); use an older checkpoint", source, error.what());
+  }
+}
+
+Snapshot::Snapshot(Session& session) : session_(session) {
+  const StateSpec& spec = session.blueprint().state();
+  std::size_t bytes = 0;
+  for (int i = 0; i < spec.size(); ++i) {
+    const std::string& name = spec[i].name;
+    // Sums of validation begin anew with it.
+    if (!spec[i].saved || (name.starts_with("metrics/") && !name.starts_with("metrics/train/"))) continue;
+    states_.push_back(i);
+    bytes += (spec[i].type.bytes() + 63) / 64 * 64;
+  }
+  memory_.resize(bytes);
+  std::size_t at = 0;
+  for (const int state : states_) {
+    arrays_.push_back({spec[state].name, {spec[state].type, memory_.data() + at}});
+    at += (spec[state].type.bytes() + 63) / 64 * 64;
+  }
+}
+
+CheckpointContents Snapshot::take(const HostState& host, const History& history, const SnapshotFacts& facts) {
+  for (std::size_t i = 0; i < states_.size(); ++i) session_.state().read(states_[i], arrays_[i].view.data);
+  CheckpointContents contents;
+  contents.arrays = arrays_;
+  contents.experiment_yaml = facts.experiment_yaml;
+  contents.history_json = history.to_json();
+  contents.state_json = host.to_json();
+  contents.attributes["format_version"] = std::int64_t{1};
+  contents.attributes["epoch"] = host.position.epoch;
+  contents.attributes["step"] = host.position.step;
+  contents.attributes["graph"] = session_.blueprint().graph_hash();
+  contents.attributes["data"] = facts.data_digest;
+  contents.attributes["device"] = std::string(session_.device().name());
+  contents.attributes["threads"] = static_cast<std::int64_t>(session_.device().threads());
+  for (const auto& [program, implementations] : facts.plans) contents.attributes["plan " + program] = implementations;
+  return contents;
+}
+
+void Snapshot::restore_prefix(const CheckpointReader& reader, std::string_view prefix) {
+  std::vector<StoredArray> wanted;
+  std::vector<int> states;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (!arrays_[i].path.starts_with(prefix)) continue;
+    wanted.push_back(arrays_[i]);
+    states.push_back(states_[i]);
+  }
+  reader.load(wanted, prefix);
+  for (std::size_t i = 0; i < states.size(); ++i) session_.state().write(states[i], wanted[i].view.data);
+}
+
+void Snapshot::restore(const CheckpointReader& reader) { restore_prefix(reader, ""); }
+void Snapshot::restore_model(const CheckpointReader& reader) { restore_prefix(reader, "model/"); }
+
+}  // namespace trainctl

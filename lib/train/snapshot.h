@@ -1,0 +1,67 @@
+// Between a session and a checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "store/checkpoint.h"
+#include "store/history.h"
+#include "train/session.h"
+
+namespace trainctl {
+
+/// Where a run stands: all that a checkpoint needs beside the state's arrays.
+struct Position {
+  enum class Doing : std::uint8_t { train, validate };
+  std::int64_t epoch = 0;    ///< epochs done
+  std::int64_t step = 0;     ///< updates done
+  std::int64_t batch = 0;    ///< training batches done: the index of all randomness
+  std::int64_t offset = 0;   ///< samples used of the running epoch
+  std::int64_t samples = 0;  ///< samples trained on since the start
+  Doing doing = Doing::train;
+};
+
+/// The part of a run's state that lives on the host.
+struct HostState {
+  Position position;
+  bool finished = false;             ///< nothing is left to do; `reason` says why
+  std::string reason;
+  std::vector<double> logged_sums;   ///< training sums at the last line of steps.jsonl
+  std::int64_t logged_samples = 0;   ///< samples of the epoch at that line
+  std::map<std::string, NamedValues> policies;
+
+  std::string to_json() const;
+  /// A data Error that begins with `source` if it is damaged.
+  static HostState from_json(std::string_view text, std::string_view source);
+};
+
+/// What every checkpoint of this version says about itself.
+struct SnapshotFacts {
+  std::string experiment_yaml;
+  std::string data_digest;
+  std::map<std::string, std::string> plans;  ///< program to a digest of the implementations chosen
+};
+
+/// Saved state copied from the device, with everything else a checkpoint holds.
+class Snapshot {
+ public:
+  explicit Snapshot(Session& session);
+  /// The contents; arrays point into this object's memory and are valid until the next take().
+  CheckpointContents take(const HostState& host, const History& history, const SnapshotFacts& facts);
+  /// Writes a checkpoint's arrays to the session's state, after checking that they are the ones of this experiment.
+  void restore(const CheckpointReader& reader);
+  /// Only the model's arrays, for evaluation.
+  void restore_model(const CheckpointReader& reader);
+
+ private:
+  void restore_prefix(const CheckpointReader& reader, std::string_view prefix);
+
+  Session& session_;
+  std::vector<int> states_;
+  std::vector<std::byte> memory_;
+  std::vector<StoredArray> arrays_;
+};
+
+}  // namespace trainctl

@@ -1,0 +1,100 @@
+#include "train/spec.h"
+
+#include <set>
+
+namespace trainctl {
+
+Schema<SplitSpec> SplitSpec::schema() {
+  return Schema<SplitSpec>("Samples and how they become batches.")
+      .required("dataset", &SplitSpec::dataset, "Where the samples come from.")
+      .field("subset", &SplitSpec::subset, "Which of the samples are used; by default all.")
+      .field("transforms", &SplitSpec::transforms, "What happens to `input`, in order; bytes have become x / 255 before.")
+      .required("batch_size", &SplitSpec::batch_size, between(1, 1 << 24), "Samples in a batch.", unit("samples"))
+      .field("shuffle", &SplitSpec::shuffle, "Whether each epoch visits the samples in a new order.")
+      .field("drop_last", &SplitSpec::drop_last, "Whether an epoch leaves out a last batch that is not full.")
+      .example("{dataset: {type: mnist, root: data, split: train}, batch_size: 128, shuffle: true}");
+}
+
+Schema<DataSpec> DataSpec::schema() {
+  return Schema<DataSpec>("Training, validation and test data.")
+      .required("train", &DataSpec::train, "What is trained on.")
+      .field("val", &DataSpec::val, "What is validated on while training; without it there are no val/ values.")
+      .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.");
+}
+
+const SplitSpec* DataSpec::find(std::string_view name) const {
+  if (name == "train") return &train;
+  if (name == "val" && val) return &*val;
+  if (name == "test" && test) return &*test;
+  return nullptr;
+}
+
+Schema<TrainerSpec> TrainerSpec::schema() {
+  return Schema<TrainerSpec>("How long training goes on, how often it reports, and on what it runs.")
+      .required("max", &TrainerSpec::max, "When training is finished.", resume(Resume::safe))
+      .field("device", &TrainerSpec::device, one_of({"auto", "cpu", "cuda"}), "Where it runs; auto takes a GPU where one is found.",
+             resume(Resume::safe))
+      .field("threads", &TrainerSpec::threads, between(0, 1024), "CPU threads; 0 takes the cores that the process may use. A run keeps the number it began with.",
+             resume(Resume::forced))
+      .field("precision", &TrainerSpec::precision, "Arithmetic of the step.")
+      .field("accumulate", &TrainerSpec::accumulate, between(1, 1 << 20), "Batches whose gradients make one update.", unit("batches"))
+      .field("clip_grad_norm", &TrainerSpec::clip_grad_norm, above(0.0), "Upper bound of the norm of all gradients together.", resume(Resume::forced))
+      .field("clip_grad_value", &TrainerSpec::clip_grad_value, above(0.0), "Upper bound of each gradient's magnitude.", resume(Resume::forced))
+      .field("validate_every", &TrainerSpec::validate_every, "How often data.val is gone through.", resume(Resume::forced))
+      .field("log_every", &TrainerSpec::log_every, "How often values go to steps.jsonl and the terminal.", resume(Resume::safe))
+      .field("time_limit", &TrainerSpec::time_limit, "Wall time after which the run saves its state and exits with 85.", resume(Resume::safe))
+      .later("on_nan", "a choice of what happens at NaN; training always stops there, with exit code 5")
+      .later("deterministic", "non-deterministic kernels; all of today's are deterministic")
+      .example("{max: 20 epochs, clip_grad_norm: 1.0}");
+}
+
+Schema<BestSpec> BestSpec::schema() {
+  return Schema<BestSpec>("The checkpoint that is best by a reported value.")
+      .required("monitor", &BestSpec::monitor, non_empty(), "Name of a reported value, such as val/accuracy.")
+      .required("mode", &BestSpec::mode, "Whether less (min) or more (max) is better.")
+      .example("{monitor: val/accuracy, mode: max}");
+}
+
+Schema<KeepSpec> KeepSpec::schema() {
+  return Schema<KeepSpec>("Which checkpoints stay.")
+      .field("last", &KeepSpec::last, at_least(1), "How many of the newest.")
+      .field("best", &KeepSpec::best, "Keeps the best one too, saved as soon as it is measured.");
+}
+
+Schema<CheckpointSpec> CheckpointSpec::schema() {
+  return Schema<CheckpointSpec>("When the state is saved. A signal, a time limit and the end always save.")
+      .field("every", &CheckpointSpec::every, non_empty(), "Progress or wall time between checkpoints; several may be listed.", resume(Resume::safe))
+      .field("keep", &CheckpointSpec::keep, "Which checkpoints stay.", resume(Resume::safe))
+      .example("{every: [1 epoch, 30 min], keep: {last: 2, best: {monitor: val/accuracy, mode: max}}}");
+}
+
+Schema<OutputSpec> OutputSpec::schema() {
+  return Schema<OutputSpec>("Where runs are written: <root>/<project>/<name>-<n>.")
+      .field("root", &OutputSpec::root, "Folder of all projects.")
+      .field("project", &OutputSpec::project, non_empty(), "Folder of this project's runs.");
+}
+
+Schema<ExperimentSpec> ExperimentSpec::schema() {
+  return Schema<ExperimentSpec>("An experiment.")
+      .required("version", &ExperimentSpec::version, between(1, 1), "Version of this format.")
+      .required("name", &ExperimentSpec::name, non_empty(), "Name of the run's folder.", resume(Resume::safe))
+      .field("seed", &ExperimentSpec::seed, at_least(0), "Seed of everything random.")
+      .required("data", &ExperimentSpec::data, "Training, validation and test data.")
+      .required("model", &ExperimentSpec::model, "The layers.")
+      .field("step", &ExperimentSpec::step, "How a batch becomes losses, metrics and updates.")
+      .required("loss", &ExperimentSpec::loss, "What training makes small.")
+      .field("metrics", &ExperimentSpec::metrics, "What is measured beside the loss.", resume(Resume::forced))
+      .required("optimizer", &ExperimentSpec::optimizer, "How parameters follow their gradients.")
+      .field("policies", &ExperimentSpec::policies, "What changes while training goes on, and when it stops.", resume(Resume::forced))
+      .required("trainer", &ExperimentSpec::trainer, "How long training goes on and on what it runs.")
+      .field("checkpoint", &ExperimentSpec::checkpoint, "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
+      .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
+      .later("results", "result packages")
+      .later("loggers", "loggers; history.json and steps.jsonl are always written")
+      .later("values", "named values of a step")
+      .later("models", "several models")
+      .later("optimizers", "several optimizers")
+      .later("modules", "components from shared objects");
+}
+
+}  // namespace trainctl

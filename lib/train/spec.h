@@ -1,0 +1,108 @@
+// The whole experiment as a struct: what a config file is read into.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "data/dataset.h"
+#include "data/subset.h"
+#include "nn/loss.h"
+#include "nn/metric.h"
+#include "nn/model.h"
+#include "nn/optimizer.h"
+#include "nn/step.h"
+#include "nn/transform.h"
+#include "schema/schema.h"
+#include "train/policy.h"
+
+namespace trainctl {
+
+/// `data.train`, `data.val`, `data.test`: samples and how they become batches.
+struct SplitSpec {
+  Component<Dataset> dataset;
+  std::optional<Subset> subset;
+  std::vector<Component<Transform>> transforms;
+  std::int64_t batch_size = 0;
+  bool shuffle = false;
+  bool drop_last = false;
+  static Schema<SplitSpec> schema();
+};
+
+struct DataSpec {
+  SplitSpec train;
+  std::optional<SplitSpec> val;
+  std::optional<SplitSpec> test;
+  static Schema<DataSpec> schema();
+  /// The split of that name, or null.
+  const SplitSpec* find(std::string_view name) const;
+};
+
+enum class Precision : std::uint8_t { fp32 };
+template <>
+struct EnumNames<Precision> {
+  static constexpr EnumName<Precision> names[] = {{Precision::fp32, "fp32"}};
+};
+
+/// `trainer`: how long, how often, on what.
+struct TrainerSpec {
+  Progress max{1.0, Progress::Unit::epochs};
+  std::string device = "auto";
+  std::int64_t threads = 0;
+  Precision precision = Precision::fp32;
+  std::int64_t accumulate = 1;
+  std::optional<double> clip_grad_norm;
+  std::optional<double> clip_grad_value;
+  Progress validate_every{1.0, Progress::Unit::epochs};
+  Progress log_every{50.0, Progress::Unit::steps};
+  std::optional<WallTime> time_limit;
+  static Schema<TrainerSpec> schema();
+};
+
+/// A value by which checkpoints are judged.
+struct BestSpec {
+  std::string monitor;
+  Mode mode = Mode::min;
+  static Schema<BestSpec> schema();
+};
+
+struct KeepSpec {
+  std::int64_t last = 2;
+  std::optional<BestSpec> best;
+  static Schema<KeepSpec> schema();
+};
+
+/// `checkpoint`: when, and which ones stay.
+struct CheckpointSpec {
+  std::vector<std::variant<Progress, WallTime>> every{Progress{1.0, Progress::Unit::epochs}};
+  KeepSpec keep;
+  static Schema<CheckpointSpec> schema();
+};
+
+struct OutputSpec {
+  Path root = "runs";
+  std::string project = "default";
+  static Schema<OutputSpec> schema();
+};
+
+/// A config file.
+struct ExperimentSpec {
+  std::int64_t version = 1;
+  std::string name;
+  std::int64_t seed = 0;
+  DataSpec data;
+  Model model;
+  Component<Step> step{"supervised"};
+  Component<Loss> loss;
+  Named<Metric> metrics;
+  Component<Optimizer> optimizer;
+  Named<Policy> policies;
+  TrainerSpec trainer;
+  std::optional<CheckpointSpec> checkpoint;
+  OutputSpec output;
+  static Schema<ExperimentSpec> schema();
+};
+
+}  // namespace trainctl

@@ -1,0 +1,317 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/sha256.h"
+#include "base/signals.h"
+
+namespace trainctl {
+namespace {
+
+const char* name(Position::Doing doing) { return doing == Position::Doing::train ? "training" : "validation"; }
+
+/// What was chosen for a program, in short: equal digests run equal kernels.
+std::string plan_digest(const Plan& plan) {
+  std::string text;
+  for (const PlannedStep& step : plan.steps) text += fmt::format("{} {}\n", step.op->name(), step.plan.implementation);
+  return sha256_hex(text).substr(0, 16);
+}
+
+}  // namespace
+
+Trainer::Trainer(Session& session, const RunPaths& paths, SnapshotFacts facts, Observer& observer)
+    : session_(session), paths_(paths), facts_(std::move(facts)), observer_(observer), snapshot_(session), checkpoints_(paths.checkpoints()) {
+  for (const DrivenValue& driven : session.blueprint().driven()) {
+    driven_slots_.push_back(driven.policy ? session.scalars().slot(driven.path) : -1);
+  }
+  position_slot_ = session.scalars().slot("position");
+  step_slot_ = session.scalars().slot("step");
+  weight_slot_ = session.scalars().slot("batch_weight");
+}
+
+void Trainer::begin() {
+  session_.initialise();
+  checkpoints_.prepare();
+  steps_log_.emplace(paths_.steps(), 0);
+  history_.write(paths_.history());
+}
+
+void Trainer::resume(const CheckpointReader& reader) {
+  host_ = HostState::from_json(reader.state_json(), reader.path().string());
+  session_.initialise();
+  snapshot_.restore(reader);
+  history_ = History::from_json(reader.history_json(), reader.path().string());
+  for (const auto& [name, policy] : session_.blueprint().spec().policies) {
+    if (const auto found = host_.policies.find(name); found != host_.policies.end()) policy->restore(found->second);
+  }
+  checkpoints_.prepare();
+  saved_step_ = host_.position.step;
+  std::optional<std::int64_t> best;
+  if (history_.best) best = history_.best->step;
+  checkpoints_.rewind(host_.position.step, best);
+  steps_log_.emplace(paths_.steps(), host_.position.step);
+  history_.status = "running";
+  history_.stop_reason.clear();
+  history_.write(paths_.history());
+}
+
+Outcome Trainer::run() {
+  const Schedule& schedule = session_.blueprint().schedule();
+  started_s_ = last_save_s_ = monotonic_seconds();
+  observer_.started(schedule, host_.position);
+  Position& at = host_.position;
+  while (true) {
+    if (at.doing == Position::Doing::train) {
+      if (at.step >= schedule.total_steps) return finish(fmt::format("reached trainer.max after {} steps", at.step));
+      const Interrupt interrupt = train_until_report();
+      if (interrupt != Interrupt::none) return stop(interrupt);
+      at.doing = Position::Doing::validate;
+    }
+    if (!validate()) return stop(interrupted());
+    report();
+    if (at.offset == schedule.samples_per_epoch) end_epoch();
+    at.doing = Position::Doing::train;
+    if (requests_.stop) return finish(requests_.stop_reason);
+    if (at.step >= schedule.total_steps) continue;
+    save_if_due(improved_);
+    if (const Interrupt interrupt = interrupted(); interrupt != Interrupt::none) return stop(interrupt);
+  }
+}
+
+Trainer::Interrupt Trainer::interrupted() const {
+  if (signals::stop_requested()) return Interrupt::stop;
+  const auto& limit = session_.blueprint().spec().trainer.time_limit;
+  if (limit && monotonic_seconds() - started_s_ >= limit->seconds) return Interrupt::time;
+  return Interrupt::none;
+}
+
+bool Trainer::report_due() const {
+  const Schedule& schedule = session_.blueprint().schedule();
+  const Position& at = host_.position;
+  const std::int64_t every = schedule.steps(session_.blueprint().spec().trainer.validate_every);
+  return at.offset == schedule.samples_per_epoch || at.step >= schedule.total_steps || at.step % std::max<std::int64_t>(1, every) == 0;
+}
+
+Trainer::Interrupt Trainer::train_until_report() {
+  const TrainerSpec& spec = session_.blueprint().spec().trainer;
+  const std::int64_t log_every = std::max<std::int64_t>(1, session_.blueprint().schedule().steps(spec.log_every));
+  Position& at = host_.position;
+  session_.set_epoch("train", at.epoch);
+  if (at.offset == 0) {
+    session_.clear_sums("train");
+    host_.logged_sums.clear();
+    host_.logged_samples = 0;
+  }
+  const double start = monotonic_seconds();
+  Interrupt interrupt = Interrupt::none;
+  while (interrupt == Interrupt::none) {
+    update();
+    if (at.step % log_every == 0) log_step();
+    observer_.step(at);
+    if (report_due()) break;
+    interrupt = interrupted();
+    if (interrupt == Interrupt::none) save_if_due(false);
+  }
+  session_.device().synchronize();
+  train_s_ += monotonic_seconds() - start;
+  return report_due() ? Interrupt::none : interrupt;
+}
+
+void Trainer::set_driven() {
+  const auto& driven = session_.blueprint().driven();
+  for (std::size_t i = 0; i < driven.size(); ++i) {
+    if (driven_slots_[i] < 0) continue;
+    session_.scalars().set(driven_slots_[i], static_cast<float>(driven[i].at(host_.position.step, session_.blueprint().schedule())));
+  }
+}
+
+void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples) {
+  Position& at = host_.position;
+  ScalarRow& scalars = session_.scalars();
+  scalars.set(position_slot_, at.offset);
+  scalars.set(step_slot_, at.batch);
+  scalars.set(weight_slot_, static_cast<float>(static_cast<double>(samples) / static_cast<double>(update_samples)));
+  session_.program({phase, "train", samples}).run();
+  at.offset += samples;
+  at.samples += samples;
+  ++at.batch;
+}
+
+void Trainer::update() {
+  const Sampler& sampler = session_.blueprint().sampler("train");
+  const std::int64_t accumulate = session_.blueprint().spec().trainer.accumulate;
+  set_driven();
+  const std::int64_t left = sampler.epoch_samples() - host_.position.offset;
+  const std::int64_t update_samples = std::min(left, accumulate * sampler.options().batch_size);
+  const std::int64_t batches = (update_samples + sampler.options().batch_size - 1) / sampler.options().batch_size;
+  for (std::int64_t i = 0; i < batches; ++i) {
+    const Phase phase = batches == 1 ? Phase::whole : i == 0 ? Phase::begin : i + 1 < batches ? Phase::accumulate : Phase::finish;
+    run_batch(phase, sampler.batch_samples(host_.position.offset), update_samples);
+  }
+  ++host_.position.step;
+}
+
+void Trainer::check_finite(const std::vector<double>& sums) {
+  if (std::ranges::all_of(sums, [](double sum) { return std::isfinite(sum); })) return;
+  const Position& at = host_.position;
+  history_.status = "diverged";
+  history_.stop_reason = fmt::format("the loss is not finite at step {} (epoch {})", at.step, at.epoch + 1);
+  history_.write(paths_.history());
+  fail(ErrorKind::diverged,
+       "{}; the last good state is kept in {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, and start again", history_.stop_reason,
+       paths_.checkpoints().string());
+}
+
+void Trainer::log_step() {
+  const Position& at = host_.position;
+  const std::vector<double> sums = session_.read_sums("train");
+  check_finite(sums);
+  std::vector<double> since = sums;
+  for (std::size_t i = 0; i < host_.logged_sums.size(); ++i) since[i] -= host_.logged_sums[i];
+  StepRecord record{.step = at.step, .epoch = at.epoch + 1, .samples = at.samples, .values = {}};
+  for (const Measured& value : session_.measure("train", since, static_cast<double>(at.offset - host_.logged_samples))) {
+    record.values.emplace_back(value.name, value.value);
+  }
+  for (const DrivenValue& driven : session_.blueprint().driven()) {
+    record.values.emplace_back(driven.shown_as, driven.at(at.step - 1, session_.blueprint().schedule()));
+  }
+  host_.logged_sums = sums;
+  host_.logged_samples = at.offset;
+  steps_log_->append(record);
+  observer_.logged(record);
+}
+
+bool Trainer::validate() {
+  validation_sums_.clear();
+  const Blueprint& blueprint = session_.blueprint();
+  const Schedule& schedule = blueprint.schedule();
+  const Position& at = host_.position;
+  if (!blueprint.spec().data.val) return true;
+  const std::int64_t every = std::max<std::int64_t>(1, schedule.steps(blueprint.spec().trainer.validate_every));
+  if (at.step % every != 0 && at.step < schedule.total_steps) return true;
+
+  const double start = monotonic_seconds();
+  const Sampler& sampler = blueprint.sampler("val");
+  session_.set_epoch("val", 0);
+  session_.clear_sums("val");
+  for (std::int64_t offset = 0; offset < sampler.epoch_samples();) {
+    if (interrupted() != Interrupt::none) return false;
+    const std::int64_t samples = sampler.batch_samples(offset);
+    session_.scalars().set(position_slot_, offset);
+    session_.program({Phase::evaluate, "val", samples}).run();
+    offset += samples;
+    observer_.validating(offset, sampler.epoch_samples());
+  }
+  validation_sums_ = session_.read_sums("val");
+  validate_s_ += monotonic_seconds() - start;
+  return true;
+}
+
+void Trainer::report() {
+  const Blueprint& blueprint = session_.blueprint();
+  const Position& at = host_.position;
+  HistoryRecord record{.epoch = at.epoch + 1, .step = at.step, .samples = at.samples, .values = {}, .seconds = {}};
+  const std::vector<double> sums = session_.read_sums("train");
+  check_finite(sums);
+  for (const Measured& value : session_.measure("train", sums, static_cast<double>(at.offset))) record.values.emplace_back(value.name, value.value);
+  if (!validation_sums_.empty()) {
+    const auto samples = static_cast<double>(blueprint.sampler("val").epoch_samples());
+    for (const Measured& value : session_.measure("val", validation_sums_, samples)) record.values.emplace_back(value.name, value.value);
+  }
+  for (const DrivenValue& driven : blueprint.driven()) record.values.emplace_back(driven.shown_as, driven.at(at.step - 1, blueprint.schedule()));
+  record.seconds = {{"train", train_s_}, {"validate", validate_s_}};
+  train_s_ = validate_s_ = 0.0;
+
+  for (const auto& [name, policy] : blueprint.spec().policies) {
+    policy->report(record, requests_);
+    host_.policies[name] = policy->state();
+  }
+  improved_ = false;
+  if (blueprint.spec().checkpoint && blueprint.spec().checkpoint->keep.best) {
+    const BestSpec& best = *blueprint.spec().checkpoint->keep.best;
+    const auto value = find_value(record.values, best.monitor);
+    const bool better = value && !std::isnan(*value) &&
+                        (!history_.best || std::isnan(history_.best->value) ||
+                         (best.mode == Mode::min ? *value < history_.best->value : *value > history_.best->value));
+    if (better) history_.best = {best.monitor, best.mode == Mode::min ? "min" : "max", *value, record.epoch, record.step};
+    improved_ = better;
+  }
+  history_.records.push_back(record);
+  history_.write(paths_.history());
+  observer_.reported(record, improved_);
+}
+
+void Trainer::end_epoch() {
+  ++host_.position.epoch;
+  host_.position.offset = 0;
+}
+
+void Trainer::save_if_due(bool improved) {
+  const auto& checkpoint = session_.blueprint().spec().checkpoint;
+  bool due = improved || signals::take_save_request();
+  if (checkpoint) {
+    for (const auto& every : checkpoint->every) {
+      if (const auto* progress = std::get_if<Progress>(&every)) {
+        const std::int64_t steps = std::max<std::int64_t>(1, session_.blueprint().schedule().steps(*progress));
+        due |= host_.position.step % steps == 0 && host_.position.step != saved_step_;
+      } else {
+        due |= monotonic_seconds() - last_save_s_ >= std::get<WallTime>(every).seconds;
+      }
+    }
+  }
+  if (due) save(improved, false);
+}
+
+void Trainer::save(bool improved, bool must) {
+  session_.device().synchronize();
+  if (!session_.finite()) {
+    history_.status = "diverged";
+    history_.stop_reason = fmt::format("a weight is not finite at step {}", host_.position.step);
+    history_.write(paths_.history());
+    fail(ErrorKind::diverged, "{}; nothing was saved after the last good checkpoint in {}. Lower optimizer.lr or set trainer.clip_grad_norm",
+         history_.stop_reason, paths_.checkpoints().string());
+  }
+  facts_.data_digest = session_.data_digest();
+  const ProgramKey main_program = session_.blueprint().programs().front();
+  facts_.plans["train"] = plan_digest(session_.program(main_program).plan());
+  const auto& checkpoint = session_.blueprint().spec().checkpoint;
+  Retention retention{.last = 2, .best = false};
+  if (checkpoint) retention = {.last = static_cast<int>(checkpoint->keep.last), .best = checkpoint->keep.best.has_value()};
+  try {
+    steps_log_->sync();
+    const auto path = checkpoints_.save(host_.position.step, snapshot_.take(host_, history_, facts_), improved, retention);
+    saved_step_ = host_.position.step;
+    last_save_s_ = monotonic_seconds();
+    observer_.saved(path);
+  } catch (const Error& error) {
+    if (must || error.kind() != ErrorKind::environment) throw;
+    last_save_s_ = monotonic_seconds();
+    log::error("checkpoint of step {} not saved: {}; training goes on, older checkpoints stand", host_.position.step, error.what());
+  }
+}
+
+Outcome Trainer::finish(std::string reason) {
+  host_.finished = true;
+  host_.reason = reason;
+  history_.status = "finished";
+  history_.stop_reason = reason;
+  save(improved_, true);
+  history_.write(paths_.history());
+  return {true, std::move(reason), history_.records.empty() ? HistoryRecord{} : history_.records.back()};
+}
+
+Outcome Trainer::stop(Interrupt why) {
+  const std::string reason =
+      why == Interrupt::time ? std::string("trainer.time_limit is reached") : fmt::format("signal {} during {}", signals::stop_signal(), name(host_.position.doing));
+  save(false, true);
+  history_.status = "interrupted";
+  history_.stop_reason = reason;
+  history_.write(paths_.history());
+  return {false, reason, history_.records.empty() ? HistoryRecord{} : history_.records.back()};
+}
+
+}  // namespace trainctl
