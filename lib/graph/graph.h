@@ -24,8 +24,9 @@ class Value {
   explicit operator bool() const { return graph_ != nullptr; }
   Graph* graph() const { return graph_; }
   int id() const { return graph_ ? id_ : -1; }
-  const TensorType& type() const;
-  const Shape& shape() const { return type().shape; }
+  /// A copy: a reference would not survive the next node.
+  TensorType type() const;
+  Shape shape() const { return type().shape; }
   std::int64_t dim(int axis) const { return shape().dim(axis); }
   friend bool operator==(const Value&, const Value&) = default;
 
@@ -125,6 +126,6 @@ class Graph {
   std::vector<Output> outputs_;
 };
 
-inline const TensorType& Value::type() const { return graph_->info(id_).type; }
+inline TensorType Value::type() const { return graph_->info(id_).type; }
 
 }  // namespace trainctl

@@ -89,7 +89,8 @@ RewriteRegistry& RewriteRegistry::instance() {
 void RewriteRegistry::add(std::unique_ptr<Rewrite> rewrite) {
   const auto key = [](const Rewrite& rule) { return std::pair(rule.order(), rule.name()); };
   const auto at = std::ranges::lower_bound(rewrites_, key(*rewrite), {}, [&](const auto& rule) { return key(*rule); });
-  if (at != rewrites_.end() && key(**at) == key(*rewrite)) fail(ErrorKind::internal, "rewrite '{}' is registered twice", rewrite->name());
+  if (at != rewrites_.end() && key(**at) == key(*rewrite))
+    fail(ErrorKind::internal, "rewrite '{}' is registered twice", rewrite->name());
   rewrites_.insert(at, std::move(rewrite));
 }
 

@@ -10,11 +10,12 @@
 
 namespace trainctl {
 
-/// Whether the caller wants a fused node: it has a kernel that is worth it. `fused` has its operands and outputs as ids of `graph`.
+/// Whether the caller wants a fused node: it has a kernel that is worth it. `fused` has its operands and outputs as ids
+/// of `graph`.
 using AcceptFused = std::function<bool(const GraphNode& fused, const Graph& graph)>;
 
-/// One rule: a pattern that ends in a node of some op, and the node it may become. A rule never swallows a value that is read elsewhere too,
-/// so rewriting after the gradients exist takes nothing from them.
+/// One rule: a pattern that ends in a node of some op, and the node it may become. A rule never swallows a value that
+/// is read elsewhere too, so rewriting after the gradients exist takes nothing from them.
 class Rewrite {
  public:
   virtual ~Rewrite() = default;
@@ -42,7 +43,8 @@ struct RegisterRewrite {
   RegisterRewrite() { RewriteRegistry::instance().add(std::make_unique<R>()); }
 };
 
-/// Applies the rules, in order, until none fits any more, and drops nodes without readers. Returns how often a rule applied.
+/// Applies the rules, in order, until none fits any more, and drops nodes without readers. Returns how often a rule
+/// applied.
 int run_rewrites(Graph& graph, const AcceptFused& accept);
 
 }  // namespace trainctl

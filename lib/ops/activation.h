@@ -1,0 +1,43 @@
+// Elementwise activations, alone and as part of other ops.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "device/attributes.h"
+
+namespace trainctl {
+
+/// y = f(x), elementwise. `alpha` >= 0 is leaky_relu's slope and elu's scale.
+///   relu        max(x, 0)                     leaky_relu  x if x > 0 else alpha x
+///   elu         x if x > 0 else alpha (e^x - 1)
+///   gelu        x Phi(x), by erf (Hendrycks & Gimpel, 2016)      gelu_tanh  its tanh approximation
+///   silu        x sigmoid(x)    sigmoid  1 / (1 + e^-x)    tanh  tanh(x)
+struct Activation {
+  enum class Kind : std::uint8_t { none, relu, leaky_relu, elu, gelu, gelu_tanh, silu, sigmoid, tanh };
+  Kind kind = Kind::none;
+  double alpha = 0.0;
+
+  explicit operator bool() const { return kind != Kind::none; }
+  /// Whether the derivative is a function of the output (else it needs the input): all but gelu, gelu_tanh and silu.
+  bool derivative_from_output() const { return kind != Kind::gelu && kind != Kind::gelu_tanh && kind != Kind::silu; }
+  std::string text() const;
+  friend bool operator==(const Activation&, const Activation&) = default;
+};
+
+/// f(x) and f'(x) in float64.
+double activate(const Activation& activation, double x);
+double derivative(const Activation& activation, double x);
+/// f'(x) from y = f(x), where derivative_from_output() holds.
+double derivative_at_output(const Activation& activation, double y);
+
+/// "activation": (x) -> y.   "activation_backward": (dy, saved) -> dx, where saved is y if derivative_from_output(),
+/// else x.
+struct ActivationAttributes final : Attributes {
+  Activation activation;
+  explicit ActivationAttributes(Activation a) : activation(a) {}
+  std::string text() const override { return activation.text(); }
+};
+
+}  // namespace trainctl

@@ -1,0 +1,60 @@
+#include "ops/elementwise.h"
+
+#include <cmath>
+
+#include "ops/op_case.h"
+
+namespace trainctl::test {
+namespace {
+
+OpCase with_nan(OpCase op_case) {
+  op_case.prepare = [](std::vector<RefTensor>& inputs) { inputs[0][inputs[0].size() / 2] = NAN; };
+  return op_case;
+}
+
+AttributesPtr add(Activation::Kind kind) {
+  return shared(AddAttributes({kind, 0.1}));
+}
+AttributesPtr dropout() {
+  return shared(DropoutAttributes(0x123456789ABCDEFull));
+}
+
+OpCase dropped(std::string name, Shape x, double p, double step) {
+  return {"dropout", std::move(name), dropout(), {wanted(x), scalar(p), scalar(step, DType::i64)}, Match::zeros};
+}
+
+const RegisterCases cases({
+    {"add", "vector", nullptr, {wanted({37}), wanted({37})}},
+    {"add", "scalar", nullptr, {wanted({}), wanted({})}},
+    {"add", "image", nullptr, {wanted({2, 16, 5, 7}), wanted({2, 16, 5, 7})}},
+    {"add", "large", nullptr, {f32({33, 1030}), f32({33, 1030})}},
+    {"add", "relu", add(Activation::Kind::relu), {f32({3, 17, 5, 5}), f32({3, 17, 5, 5})}},
+    {"add", "tanh", add(Activation::Kind::tanh), {f32({3, 17}), f32({3, 17})}},
+    {"multiply", "vector", nullptr, {wanted({37}), wanted({37})}},
+    {"multiply", "image", nullptr, {wanted({2, 16, 5, 7}), wanted({2, 16, 5, 7})}},
+    {"multiply", "scalar", nullptr, {wanted({}), wanted({})}},
+    {"multiply", "large", nullptr, {f32({33, 1030}), f32({33, 1030})}},
+    {"scale", "vector", nullptr, {wanted({37}), wanted({}, Domain::constant(0.3))}},
+    {"scale", "scalar", nullptr, {wanted({}), wanted({}, Domain::constant(-2.0))}},
+    {"scale", "image", nullptr, {wanted({2, 3, 5, 7}), scalar(3.0)}},
+    {"scale", "large", nullptr, {f32({33, 1030}), scalar(-1.5)}},
+    {"channel_affine", "vector", nullptr, {wanted({5, 7}), wanted({7}), wanted({7})}},
+    {"channel_affine", "image", nullptr, {wanted({2, 3, 5, 4}), wanted({3}), wanted({3})}},
+    {"channel_affine", "channels of 16", nullptr, {f32({3, 32, 7, 5}), f32({32}), f32({32})}},
+    {"increment", "one", nullptr, {scalar(41, DType::i64)}, Match::exact},
+    {"is_finite", "all", nullptr, {scalar(1.0), scalar(-3e38), scalar(0.0)}, Match::exact},
+    {"is_finite", "infinite", nullptr, {scalar(1.0), scalar(HUGE_VAL)}, Match::exact},
+    {"is_finite", "nan", nullptr, {scalar(NAN)}, Match::exact},
+    {"clamp", "vector", nullptr, {f32({37}, Domain::uniform(-3.0, 3.0)), scalar(1.25)}, Match::exact},
+    {"clamp", "large", nullptr, {f32({33, 130}, Domain::uniform(-3.0, 3.0)), scalar(0.5)}, Match::exact},
+    with_nan({"clamp", "keeps nan", nullptr, {f32({37}, Domain::uniform(-3.0, 3.0)), scalar(1.25)}, Match::exact}),
+    dropped("vector", {37}, 0.5, 7),
+    dropped("image", {2, 3, 5, 7}, 0.25, 1),
+    dropped("late step", {130}, 0.1, 5e9),
+    dropped("large", {33, 1030}, 0.3, 12),
+    dropped("blocks of channels", {3, 16, 5, 5}, 0.4, 2),
+    dropped("keeps all", {21}, 0.0, 0),
+});
+
+}  // namespace
+}  // namespace trainctl::test

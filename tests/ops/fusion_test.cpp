@@ -1,0 +1,282 @@
+// Fused graphs give what unfused ones give: outputs, state and gradients.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "graph/builder.h"
+#include "graph/rewrite.h"
+#include "ops/conv2d.h"
+#include "ops/elementwise.h"
+#include "ops/image.h"
+#include "ops/linear.h"
+#include "ops/loss.h"
+#include "ops/norm.h"
+#include "ops/random_bindings.h"
+
+using namespace trainctl;
+using namespace trainctl::test;
+
+namespace {
+
+bool accept_all(const GraphNode&, const Graph&) {
+  return true;
+}
+
+/// A small network under construction, with the layers that fusions look for.
+struct Net {
+  StateSpec state;
+  Graph graph{state};
+  BuildContext context;
+  Builder builder{graph, context, true};
+  Values parameters;
+
+  Value parameter(const std::string& name, Shape shape) {
+    parameters.push_back(builder.parameter(name, shape, Init::zeros()));
+    return parameters.back();
+  }
+  Value linear(const std::string& name, Value x, std::int64_t n) {
+    const Value w = parameter(name + ".w", {n, x.dim(-1)}), b = parameter(name + ".b", {n});
+    return builder.apply1("linear", std::make_shared<LinearAttributes>(), {x, w, b});
+  }
+  Value conv(const std::string& name, Value x, std::int64_t channels) {
+    auto attributes = std::make_shared<Conv2dAttributes>();
+    attributes->padding = {1, 1, 1, 1};
+    const Value w = parameter(name + ".w", {channels, x.dim(1), 3, 3}), b = parameter(name + ".b", {channels});
+    return builder.apply1("conv2d", attributes, {x, w, b});
+  }
+  /// With its running mean, updated right behind it as a layer does.
+  Value batch_norm(const std::string& name, Value x) {
+    const Value gamma = parameter(name + ".gamma", {x.dim(1)}), beta = parameter(name + ".beta", {x.dim(1)});
+    const Values results = builder.apply("batch_norm", std::make_shared<BatchNormAttributes>(), {x, gamma, beta});
+    const int mean = builder.buffer(name + ".mean", {DType::f32, {x.dim(1)}}, Init::zeros());
+    graph.update(mean, builder.apply1("moving_average", std::make_shared<MovingAverageAttributes>(),
+                                      {graph.latest(mean), results[1]}));
+    return results[0];
+  }
+  Value activation(Value x, Activation::Kind kind = Activation::Kind::relu) {
+    return builder.apply1("activation", std::make_shared<ActivationAttributes>(Activation{kind, 0.1}), {x});
+  }
+  Value add(Value a, Value b) { return builder.apply1("add", nullptr, {a, b}); }
+  /// Outputs y, a loss and the loss's gradients.
+  void train(Value y) {
+    graph.output("y", y);
+    const Value loss = builder.apply1("pointwise_loss", std::make_shared<PointwiseLossAttributes>(),
+                                      {y, graph.input("target", y.type())});
+    graph.output("loss", loss);
+    const Values gradients = builder.gradients(loss, parameters);
+    for (std::size_t i = 0; i < gradients.size(); ++i) graph.output("gradient" + std::to_string(i), gradients[i]);
+  }
+};
+
+int count(const Graph& graph, std::string_view op) {
+  return static_cast<int>(
+      std::ranges::count_if(graph.nodes(), [&](const GraphNode& node) { return node.op->name() == op; }));
+}
+
+void check_order(const Graph& graph) {
+  for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
+    for (const int input : graph.nodes()[i].inputs) {
+      if (input >= 0 && graph.info(input).kind == ValueInfo::Kind::result) CHECK(graph.info(input).node < i);
+    }
+    for (const int output : graph.nodes()[i].outputs) CHECK(graph.info(output).node == i);
+    CHECK(graph.nodes()[i].forward < i);
+  }
+}
+
+/// Fuses and compares with before; returns how many rules applied.
+int check_fusion(Graph& graph) {
+  graph.remove_dead_nodes();
+  const Bindings bindings = random_bindings(graph);
+  const Interpretation before = interpret(graph, bindings);
+  const int applied = run_rewrites(graph, accept_all);
+  check_order(graph);
+  const Interpretation after = interpret(graph, bindings);
+  CHECK(before.outputs.size() > 0);
+  CHECK(distance(before.outputs, after.outputs) < 1e-12);
+  CHECK(distance(before.new_state, after.new_state) < 1e-12);
+  return applied;
+}
+
+}  // namespace
+
+TEST_CASE("linear takes its activation") {
+  Net net;
+  const Value x = net.graph.input("x", {DType::f32, {4, 5}});
+  net.train(net.linear("b", net.activation(net.linear("a", x, 6)), 3));
+  CHECK(check_fusion(net.graph) == 1);
+  CHECK(count(net.graph, "activation") == 0);
+  CHECK(count(net.graph, "activation_backward") == 1);
+  CHECK(net.graph.text().find("linear[bias relu]") != std::string::npos);
+}
+
+TEST_CASE("an activation whose gradient needs its input stays in training and goes in inference") {
+  for (const bool training : {true, false}) {
+    Net net;
+    const Value y =
+        net.activation(net.linear("a", net.graph.input("x", {DType::f32, {4, 5}}), 6), Activation::Kind::gelu);
+    training ? net.train(y) : net.graph.output("y", y);
+    CHECK(check_fusion(net.graph) == (training ? 0 : 1));
+  }
+}
+
+TEST_CASE("a value that is an output too is not swallowed") {
+  Net net;
+  const Value hidden = net.linear("a", net.graph.input("x", {DType::f32, {4, 5}}), 6);
+  net.graph.output("hidden", hidden);
+  net.train(net.activation(hidden));
+  CHECK(check_fusion(net.graph) == 0);
+}
+
+TEST_CASE("nothing changes where the caller refuses") {
+  Net net;
+  net.train(net.activation(net.linear("a", net.graph.input("x", {DType::f32, {4, 5}}), 6)));
+  net.graph.remove_dead_nodes();
+  const std::string before = net.graph.text();
+  CHECK(run_rewrites(net.graph, [](const GraphNode&, const Graph&) { return false; }) == 0);
+  CHECK(net.graph.text() == before);
+}
+
+TEST_CASE("conv2d takes activation and sum") {
+  for (const bool sum : {false, true}) {
+    Net net;
+    const Value x = net.graph.input("x", {DType::f32, {2, 3, 5, 5}});
+    Value y = net.conv("a", x, 3);
+    if (sum) y = net.add(y, x);
+    net.train(net.conv("b", net.activation(y, Activation::Kind::tanh), 2));
+    CHECK(check_fusion(net.graph) == (sum ? 2 : 1));
+    CHECK(count(net.graph, "activation") == 0);
+    CHECK(count(net.graph, "add") == 0);
+  }
+}
+
+TEST_CASE("conv2d takes a sum without an activation") {
+  Net net;
+  const Value x = net.graph.input("x", {DType::f32, {2, 3, 5, 5}});
+  net.train(net.add(x, net.conv("a", x, 3)));
+  CHECK(check_fusion(net.graph) == 1);
+  CHECK(count(net.graph, "add") == 0);
+}
+
+TEST_CASE("batch_norm and its gradient take relu") {
+  Net net;
+  const Value x = net.graph.input("x", {DType::f32, {2, 3, 5, 5}});
+  net.train(net.conv("b", net.activation(net.batch_norm("n", net.conv("a", x, 4))), 2));
+  CHECK(check_fusion(net.graph) == 2);
+  CHECK(count(net.graph, "activation") == 0);
+  CHECK(count(net.graph, "activation_backward") == 0);
+}
+
+TEST_CASE("batch_norm takes relu only") {
+  Net net;
+  net.train(net.activation(net.batch_norm("n", net.graph.input("x", {DType::f32, {4, 3}})), Activation::Kind::tanh));
+  CHECK(check_fusion(net.graph) == 0);
+}
+
+TEST_CASE("residual blocks fuse forward and backward") {
+  for (const bool projection : {false, true}) {
+    CAPTURE(projection);
+    Net net;
+    const Value x = net.activation(net.conv("stem", net.graph.input("x", {DType::f32, {2, 2, 5, 5}}), 3));
+    const Value inner = net.activation(net.batch_norm("n1", net.conv("c1", x, 3)));
+    const Value main = net.batch_norm("n2", net.conv("c2", inner, 3));
+    const Value side = projection ? net.batch_norm("n3", net.conv("c3", x, 3)) : x;
+    net.train(net.conv("head", net.activation(net.add(main, side)), 2));
+    check_fusion(net.graph);
+    CHECK(count(net.graph, "activation") == 0);
+    CHECK(count(net.graph, "activation_backward") == 1);  // the stem's, which has no norm
+    CHECK(net.graph.text().find("batch_norm_backward[eps=1e-05 gives_sum relu]") != std::string::npos);
+    // The backward of the sum belongs to the norm that computes it.
+    for (const GraphNode& node : net.graph.nodes()) {
+      if (node.op->name() != "batch_norm_backward") continue;
+      const bool fused = node.attributes->text().find("relu") != std::string::npos;
+      CHECK(fused == (net.graph.nodes()[node.forward].attributes->text().find("relu") != std::string::npos));
+    }
+  }
+}
+
+TEST_CASE("a sum that depends on the norm's own statistics is left alone") {
+  Net net;
+  const Value x = net.graph.input("x", {DType::f32, {4, 3}});
+  const Value gamma = net.parameter("gamma", {3}), beta = net.parameter("beta", {3});
+  const Values norm = net.builder.apply("batch_norm", std::make_shared<BatchNormAttributes>(), {x, gamma, beta});
+  const Value affine = net.builder.apply1("channel_affine", nullptr, {x, norm[1], beta});
+  net.graph.output("y", net.add(norm[0], affine));
+  CHECK(check_fusion(net.graph) == 0);
+}
+
+TEST_CASE("batch_norm_inference takes sum and relu") {
+  Net net;
+  const Value x = net.graph.input("x", {DType::f32, {2, 3, 5, 5}});
+  Values operands{x};
+  for (const char* name : {"gamma", "beta", "mean", "variance"}) operands.push_back(net.parameter(name, {3}));
+  const Value y = net.builder.apply1("batch_norm_inference", std::make_shared<BatchNormAttributes>(), operands);
+  net.graph.output("y", net.activation(net.add(y, x)));
+  CHECK(check_fusion(net.graph) == 2);
+  CHECK(net.graph.nodes().size() == 1);
+}
+
+TEST_CASE("add takes an activation") {
+  Net net;
+  const Value a = net.graph.input("a", {DType::f32, {4, 3}}), b = net.graph.input("b", {DType::f32, {4, 3}});
+  net.graph.output("y", net.activation(net.add(a, b), Activation::Kind::silu));
+  CHECK(check_fusion(net.graph) == 1);
+  CHECK(net.graph.nodes().size() == 1);
+}
+
+namespace {
+
+/// gather and the transforms behind it; returns the images.
+Value load(Builder& builder, Value step_of_flip) {
+  Graph& graph = builder.graph();
+  const Value data = graph.input("data", {DType::u8, {6, 2, 7, 6}}), order = graph.input("order", {DType::i32, {40}});
+  RandomCropAttributes crop;
+  crop.height = 7, crop.width = 6, crop.padding_height = crop.padding_width = 2, crop.stream = 1;
+  NormalizeAttributes normalize;
+  normalize.mean = {0.2, 0.3}, normalize.deviation = {0.5};
+  Value x = builder.apply1("gather", std::make_shared<GatherAttributes>(5),
+                           {data, order, graph.scalar("position", DType::i64)});
+  x = builder.apply1("convert", std::make_shared<ConvertAttributes>(255.0), {x});
+  x = builder.apply1("normalize", std::make_shared<NormalizeAttributes>(normalize), {x});
+  x = builder.apply1("random_crop", std::make_shared<RandomCropAttributes>(crop), {x, builder.step()});
+  x = builder.apply1("random_flip", std::make_shared<RandomFlipAttributes>(), {x, step_of_flip});
+  return builder.apply1("cutout", std::make_shared<CutoutAttributes>(), {x, step_of_flip});
+}
+
+}  // namespace
+
+TEST_CASE("a batch of images is loaded in one pass") {
+  Net net;
+  net.graph.output("x", load(net.builder, net.builder.step()));
+  CHECK(check_fusion(net.graph) == 1);
+  CHECK(net.graph.nodes().size() == 1);
+  CHECK(net.graph.nodes()[0].op->name() == "load_images");
+}
+
+TEST_CASE("stages that draw by another step are not loaded with the batch") {
+  Net net;
+  net.graph.output("x", load(net.builder, net.graph.scalar("other step", DType::i64)));
+  check_fusion(net.graph);
+  CHECK(net.graph.nodes().size() == 3);
+}
+
+TEST_CASE("the longest chain that the caller takes is fused") {
+  Net net;
+  net.graph.output("x", load(net.builder, net.builder.step()));
+  const auto at_most_two = [](const GraphNode& fused, const Graph&) {
+    return as<LoadImagesAttributes>(*fused.attributes).stages.size() <= 2;
+  };
+  CHECK(run_rewrites(net.graph, at_most_two) == 1);
+  CHECK(net.graph.nodes().size() == 4);
+}
+
+TEST_CASE("labels are gathered as they are") {
+  Net net;
+  const Value labels = net.graph.input("labels", {DType::i32, {6}}),
+              order = net.graph.input("order", {DType::i32, {40}});
+  const Value batch = net.builder.apply1("gather", std::make_shared<GatherAttributes>(5),
+                                         {labels, order, net.graph.scalar("position", DType::i64)});
+  net.graph.output("y", net.builder.apply1("convert", std::make_shared<ConvertAttributes>(1.0), {batch}));
+  CHECK(check_fusion(net.graph) == 0);
+}
