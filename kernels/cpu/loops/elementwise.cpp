@@ -1,0 +1,54 @@
+// multiply, scale, clamp, moving_average, dropout.
+#include "ops/elementwise.h"
+
+#include "kernels/cpu/loops/elementwise_loops.h"
+#include "kernels/cpu/loops/loop_kernel.h"
+#include "ops/norm.h"
+
+namespace trainctl::cpu {
+namespace {
+
+std::optional<KernelPlan> plan_elementwise(const KernelRequest& request) {
+  if (!all_f32(request)) return std::nullopt;
+  KernelPlan plan = uniform_plan(request, shared_layout(request));
+  for (int i = 0; i < static_cast<int>(request.inputs.size()); ++i) {
+    if (request.has(i) && request.inputs[i]->shape == request.outputs[0].shape) plan.in_place.push_back({0, i});
+  }
+  return plan;
+}
+
+// The Philox index of an element is its row-major number.
+std::optional<KernelPlan> plan_dropout(const KernelRequest& request) {
+  if (request.inputs[0]->dtype != DType::f32) return std::nullopt;
+  KernelPlan plan = row_major_plan(request);
+  plan.in_place = {{0, 0}};
+  return plan;
+}
+
+std::unique_ptr<Launch> prepare_elementwise(const KernelRequest& request, const KernelPlan& plan) {
+  const ElementwiseJob job{stored_elements(request, plan), request.threads};
+  if (request.op == "multiply") return loop_launch(request, TRAINCTL_BEST(multiply), job);
+  return loop_launch(request, request.op == "scale" ? TRAINCTL_BEST(scale) : TRAINCTL_BEST(clamp), job);
+}
+
+std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, const KernelPlan& plan) {
+  const auto& attributes = as<MovingAverageAttributes>(*request.attributes);
+  return loop_launch(request, TRAINCTL_BEST(moving_average),
+                     ElementwiseJob{stored_elements(request, plan), request.threads,
+                                    static_cast<float>(attributes.rate), static_cast<float>(attributes.scale)});
+}
+
+std::unique_ptr<Launch> prepare_dropout(const KernelRequest& request, const KernelPlan& plan) {
+  ElementwiseJob job{stored_elements(request, plan), request.threads};
+  job.stream = as<DropoutAttributes>(*request.attributes).stream;
+  return loop_launch(request, TRAINCTL_BEST(dropout), job);
+}
+
+const RegisterLoops registered[] = {
+    {"multiply", plan_elementwise, prepare_elementwise}, {"scale", plan_elementwise, prepare_elementwise},
+    {"clamp", plan_elementwise, prepare_elementwise},    {"moving_average", plan_elementwise, prepare_moving_average},
+    {"dropout", plan_dropout, prepare_dropout},
+};
+
+}  // namespace
+}  // namespace trainctl::cpu

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/cpu/dispatch.h"
+
+namespace trainctl::cpu {
+
+struct ElementwiseJob {
+  long count;
+  int threads;
+  float rate = 0;            ///< moving_average
+  float scale = 1;           ///< moving_average
+  std::uint64_t stream = 0;  ///< dropout
+};
+
+TRAINCTL_LOOPS(
+    /// (a, b) -> a b
+    void multiply(const ElementwiseJob&, const Operands&);
+    /// (x, s) -> s x
+    void scale(const ElementwiseJob&, const Operands&);
+    /// (x, limit) -> x within [-limit, limit]
+    void clamp(const ElementwiseJob&, const Operands&);
+    /// (old, new) -> old + rate (scale new - old)
+    void moving_average(const ElementwiseJob&, const Operands&);
+    /// (x, p, step) -> x m / (1 - p); elements in row-major order
+    void dropout(const ElementwiseJob&, const Operands&);)
+
+}  // namespace trainctl::cpu

@@ -1,0 +1,88 @@
+// Ops on scalars, where a loop would have one turn: increment, is_finite, accumulate, clip_factor.
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/cpu/loops/loop_kernel.h"
+#include "ops/metric.h"
+
+namespace trainctl::cpu {
+namespace {
+
+struct ScalarJob {
+  double factor = 1;
+  const DType* input_types = nullptr;
+};
+
+double number(DType type, const void* operand) {
+  switch (type) {
+    case DType::f32:
+      return *static_cast<const float*>(operand);
+    case DType::f64:
+      return *static_cast<const double*>(operand);
+    case DType::i32:
+      return *static_cast<const std::int32_t*>(operand);
+    case DType::i64:
+      return static_cast<double>(*static_cast<const std::int64_t*>(operand));
+    case DType::u8:
+      return *static_cast<const std::uint8_t*>(operand);
+    case DType::bf16:
+      break;
+  }
+  fail(ErrorKind::internal, "a scalar operand is bf16");
+}
+
+void increment(const ScalarJob&, const Operands& operands) {
+  *operands.out<std::int64_t>(0) = *operands.in<std::int64_t>(0) + 1;
+}
+
+void is_finite(const ScalarJob& job, const Operands& operands) {
+  bool finite = true;
+  for (int i = 0; i < operands.input_count; ++i) {
+    const void* operand = operands.in<void>(i);
+    if (operand && !std::isfinite(number(job.input_types[i], operand))) finite = false;
+  }
+  *operands.out<std::int32_t>(0) = finite;
+}
+
+void accumulate(const ScalarJob& job, const Operands& operands) {
+  *operands.out<double>(0) = *operands.in<double>(0) + job.factor * number(job.input_types[1], operands.in<void>(1));
+}
+
+void clip_factor(const ScalarJob&, const Operands& operands) {
+  const float norm = *operands.in<float>(0);
+  const float factor = *operands.in<float>(1) / (norm + 1e-6f);
+  *operands.out<float>(0) = !std::isfinite(norm) ? norm : factor < 1.0f ? factor : 1.0f;
+}
+
+std::optional<KernelPlan> plan_scalars(const KernelRequest& request) {
+  for (const TensorType* type : request.inputs) {
+    if (type && (type->elements() != 1 || type->dtype == DType::bf16)) return std::nullopt;
+  }
+  KernelPlan plan = row_major_plan(request);
+  if (request.op == "increment" || request.op == "accumulate") plan.in_place = {{0, 0}};
+  return plan;
+}
+
+std::unique_ptr<Launch> prepare_scalars(const KernelRequest& request, const KernelPlan&) {
+  auto types = std::make_shared<std::vector<DType>>();
+  for (const TensorType* type : request.inputs) types->push_back(type ? type->dtype : DType::f32);
+  ScalarJob job{1, types->data()};
+  if (request.op == "accumulate") job.factor = as<AccumulateAttributes>(*request.attributes).factor;
+  const auto loop = request.op == "increment"    ? increment
+                    : request.op == "is_finite"  ? is_finite
+                    : request.op == "accumulate" ? accumulate
+                                                 : clip_factor;
+  return loop_launch(request, loop, job, types);
+}
+
+const RegisterLoops registered[] = {
+    {"increment", plan_scalars, prepare_scalars},
+    {"is_finite", plan_scalars, prepare_scalars},
+    {"accumulate", plan_scalars, prepare_scalars},
+    {"clip_factor", plan_scalars, prepare_scalars},
+};
+
+}  // namespace
+}  // namespace trainctl::cpu
