@@ -3,6 +3,7 @@
 #include <hdf5.h>
 
 #include <array>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <utility>
@@ -29,10 +30,10 @@ class Handle {
   herr_t (*close_)(hid_t);
 };
 
-// While it lives HDF5 prints nothing of its own and loads no plugins.
+// While it lives this thread alone uses HDF5, which is not thread-safe, prints nothing of its own and loads no plugins.
 class Quiet {
  public:
-  Quiet() {
+  Quiet() : alone_(mutex()) {
     H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     H5PLget_loading_state(&plugins_);
@@ -46,6 +47,12 @@ class Quiet {
   Quiet& operator=(const Quiet&) = delete;
 
  private:
+  static std::mutex& mutex() {
+    static std::mutex one;
+    return one;
+  }
+
+  std::lock_guard<std::mutex> alone_;
   H5E_auto2_t function_ = nullptr;
   void* data_ = nullptr;
   unsigned plugins_ = 0;

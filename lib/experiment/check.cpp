@@ -75,9 +75,9 @@ std::string layer_table(const Blueprint& blueprint) {
     text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", std::string(2 * row.layer->depth, ' ') + row.layer->path, path_width, row.layer->type,
                         type_width, row.output, shape_width, row.parameters, count_text(row.flops));
   }
-  if (!rows.empty()) {
-    text += fmt::format("{} trainable parameters ({})\n", rows.front().parameters, size_text(4.0 * static_cast<double>(rows.front().parameters)));
-  }
+  std::int64_t parameters = 0;
+  for (int i = 0; i < blueprint.state().size(); ++i) parameters += blueprint.state()[i].trainable ? blueprint.state()[i].type.elements() : 0;
+  text += fmt::format("{} trainable parameters ({})\n", parameters, size_text(4.0 * static_cast<double>(parameters)));
   return text;
 }
 

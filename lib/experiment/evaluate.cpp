@@ -54,7 +54,7 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
     fail(ErrorKind::usage, "the experiment has no data.{}; give one with --set data.{}=... and --config, or choose another --split", result.split, result.split);
   }
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device, static_cast<int>(spec.trainer.threads));
-  Blueprint blueprint(spec, describe_data(spec));
+  Blueprint blueprint(spec, describe_data(spec, {result.split}));
   Session session(*device, blueprint, {result.split});
   session.initialise();
   Snapshot(session).restore_model(reader);

@@ -11,9 +11,10 @@ namespace trainctl {
 Experiment load_experiment(const std::filesystem::path& file, const Overrides& overrides) {
   Experiment experiment;
   experiment.file = file;
-  const Node resolved = load_spec(file, overrides);
+  Diagnostics diagnostics;
+  if (const auto resolved = load_spec(file, overrides, diagnostics)) read(experiment.spec, *resolved, diagnostics);
+  diagnostics.throw_if_any();
   experiment.original = read_file(file);
-  experiment.spec = parse<ExperimentSpec>(resolved);
   return experiment;
 }
 

@@ -138,6 +138,7 @@ struct Continue {
   std::vector<std::string> argv;
   const char* command;
   std::string original;
+  bool longer = false;  ///< trainer.max is another than before
 };
 
 RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& observer) {
@@ -162,7 +163,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   }
   reader.reset();
   const HostState& host = trainer.host();
-  if (host.finished && host.position.step >= running.blueprint->schedule().total_steps) {
+  if (host.finished && (!how.longer || host.position.step >= running.blueprint->schedule().total_steps)) {
     log::info("{} is finished: {}", paths.root.string(), host.reason);
     return {.directory = paths.root, .outcome = {true, host.reason, trainer.history().records.empty() ? HistoryRecord{} : trainer.history().records.back()}, .was_finished = true};
   }
@@ -192,7 +193,8 @@ RunResult train(const TrainOptions& options, Observer& observer) {
         continue;
       }
       log::info("continuing {}", run.string());
-      return continue_run(directory, {&spec, false, options.device, options.argv, "train", experiment.original}, observer);
+      return continue_run(directory, {&spec, false, options.device, options.argv, "train", experiment.original, old.trainer.max != spec.trainer.max},
+                          observer);
     }
   }
 
@@ -222,7 +224,8 @@ RunResult resume(const ResumeOptions& options, Observer& observer) {
   }
   check_differences(old, changed.spec, options.force, paths.root);
   const std::string original = std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
-  return continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original}, observer);
+  const bool longer = old.trainer.max != changed.spec.trainer.max;
+  return continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer}, observer);
 }
 
 }  // namespace trainctl

@@ -3,16 +3,48 @@
 namespace trainctl {
 namespace {
 
+/// The keys that a block has beside those of its layer, for descriptions.
+struct BlockKeys {
+  Node parameters = Node::map();
+
+  static Schema<BlockKeys> schema() {
+    return Schema<BlockKeys>("A layer with parameters of its own.")
+        .field("parameters", &BlockKeys::parameters,
+               "Names to defaults (null: must be given); `${arg.NAME}` inside of the block is the argument.");
+  }
+};
+
+/// A block as it is written.
+struct Block {
+  Node node;
+};
+
+}  // namespace
+
+template <>
+struct Bind<Block> {
+  static TypeInfo info() {
+    TypeInfo info{.form = Form::component, .text = "layer", .object = &object_of<BlockKeys>, .kind = Layer::kind};
+    info.read = [](void* value, const Node& node, Diagnostics&) { static_cast<Block*>(value)->node = node; };
+    info.write = [](const void* value) { return static_cast<const Block*>(value)->node; };
+    detail::complete<Block>(info);
+    return info;
+  }
+};
+
+namespace {
+
 /// The keys that a model has beside those of its layer, for descriptions.
 struct ModelKeys {
-  Node blocks = Node::map();
+  OrderedMap<Block> blocks;
   std::optional<Component<Layer>> output;
 
   static Schema<ModelKeys> schema() {
     return Schema<ModelKeys>("A layer, as a rule a container; named blocks; what inference applies to the outputs.")
-        .field("blocks", &ModelKeys::blocks,
-               "Names to layers with `parameters` (null: must be given), used as `type` wherever a layer may stand; "
-               "`${arg.NAME}` is the argument.")
+        .field(
+            "blocks", &ModelKeys::blocks,
+            "Layers by name, each with its `parameters`; the name is then a `type` wherever a layer may stand, and the "
+            "parameters are keys beside it.")
         .field("output", &ModelKeys::output,
                "A layer that evaluation and predictions apply to the outputs, and the loss does not: softmax.");
   }

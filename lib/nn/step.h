@@ -33,7 +33,7 @@ enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
 /// updates, metric sums.
 struct Assembly {
   const Model* model = nullptr;
-  const Loss* loss = nullptr;
+  const Component<Loss>* loss = nullptr;
   const Named<Metric>* metrics = nullptr;
   const Optimizer* optimizer = nullptr;
   std::optional<double> clip_grad_norm;

@@ -2,7 +2,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cctype>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/text.h"
 #include "schema/yaml.h"
@@ -25,45 +29,144 @@ std::string facts(const FieldInfo& field) {
   return join(parts, "; ");
 }
 
+// The keys inside of a value: of a section, of the items of a list, of the entries of a map.
+struct InnerKeys {
+  const ObjectInfo* object = nullptr;  // null: there are none
+  std::string step;                    // from the value to them: "", ".<n>", ".<name>"
+};
+
+InnerKeys inner_keys(const TypeInfo& type) {
+  InnerKeys inner;
+  const TypeInfo* at = &type;
+  for (; at->form == Form::optional || at->form == Form::list || at->form == Form::map; at = at->parts[0])
+    inner.step += at->form == Form::list ? ".<n>" : at->form == Form::map ? ".<name>" : "";
+  if (at->object) inner.object = &at->object();
+  return inner;
+}
+
 void field_lines(const ObjectInfo& object, const std::string& indent, int depth, std::string& text) {
   std::size_t width = 0;
   for (const FieldInfo& field : object.fields) width = std::max(width, field.name.size());
   for (const FieldInfo& field : object.fields) {
     text += fmt::format("{}{:<{}}  {}\n{}{:<{}}  {}\n", indent, field.name, width, facts(field), indent, "", width,
                         field.doc);
-    const TypeInfo* inner = field.type;
-    while (inner->form == Form::optional || inner->form == Form::list) inner = inner->parts[0];
-    if (inner->form == Form::object && depth < 3) field_lines(inner->object(), indent + "    ", depth + 1, text);
+    const ObjectInfo* inner = inner_keys(*field.type).object;
+    if (inner && depth < 3) field_lines(*inner, indent + "    ", depth + 1, text);
   }
 }
 
-std::string cell(const std::string& text) {
+// Text in a cell of a table or in a paragraph: what Markdown would take for its own is escaped, except inside of `...`.
+std::string prose(const std::string& text) {
   std::string result;
-  for (const char c : text) result += c == '|' ? "\\|" : c == '\n' ? " " : std::string(1, c);
+  bool in_code = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    in_code ^= c == '`';
+    const bool is_tag = c == '<' && i + 1 < text.size() && std::isalpha(static_cast<unsigned char>(text[i + 1]));
+    if (c == '|' || (!in_code && (c == '*' || is_tag))) result += '\\';
+    result += c == '\n' ? ' ' : c;
+  }
   return result;
 }
 
 std::string code(const std::string& text) {
-  return text.empty() ? "" : "`" + cell(text) + "`";
+  std::string result;
+  for (const char c : text) result += c == '|' ? "\\|" : std::string(1, c);
+  return text.empty() ? "" : "`" + result + "`";
 }
 
 // `around` is the resume class of the section that the object stands in, if known.
+using Rows = std::vector<std::string>;
 void table_rows(const ObjectInfo& object, const std::string& prefix, std::optional<Resume> around, int depth,
-                std::string& text) {
+                Rows& rows) {
   for (const FieldInfo& field : object.fields) {
-    const TypeInfo* inner = field.type;
-    while (inner->form == Form::optional) inner = inner->parts[0];
-    const bool nested = inner->form == Form::object;
-    std::string what = field.doc;
+    const InnerKeys inner = inner_keys(*field.type);
+    std::string what = prose(field.doc);
     if (!field.unit.empty()) what += fmt::format(" In {}.", field.unit);
     if (field.live()) what += " *Live.*";
+    const bool nested = inner.object && inner.step.empty();
     const std::string fallback = field.required ? "required" : nested ? "" : code(field.default_text());
     const std::optional<Resume> resume = field.resume ? field.resume : around;
-    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", code(prefix + field.name), cell(field.type->text),
-                        cell(field.range_text()), fallback, resume ? name(*resume) : "", cell(what));
-    if (nested && depth < 4) table_rows(inner->object(), prefix + field.name + ".", resume, depth + 1, text);
+    rows.push_back(fmt::format("| {} | {} | {} | {} | {} | {} |\n", code(prefix + field.name), prose(field.type->text),
+                               prose(field.range_text()), fallback, resume ? name(*resume) : "", what));
+    if (inner.object && depth < 4)
+      table_rows(*inner.object, prefix + field.name + inner.step + ".", resume, depth + 1, rows);
   }
 }
+
+Rows rows_of(const ObjectInfo& object, std::optional<Resume> around) {
+  Rows rows;
+  table_rows(object, "", around, 0, rows);
+  return rows;
+}
+
+std::string table(const Rows& rows) {
+  std::string text = "| Key | Type | Range | Default | On resume | What |\n|---|---|---|---|---|---|\n";
+  for (const std::string& row : rows) text += row;
+  return text;
+}
+
+// Rows that all components of a kind share.
+Rows common_rows(const std::vector<const ComponentInfo*>& components, std::optional<Resume> around) {
+  if (components.size() < 2) return {};
+  Rows common = rows_of(components[0]->object(), around);
+  for (const ComponentInfo* component : components) {
+    const Rows own = rows_of(component->object(), around);
+    std::erase_if(common, [&](const std::string& row) { return std::find(own.begin(), own.end(), row) == own.end(); });
+  }
+  return common;
+}
+
+// The resume class around each kind of component, nothing where a kind stands in places that differ.
+using ResumeOfKinds = std::map<std::string, std::optional<Resume>>;
+void find_kinds(const TypeInfo& type, Resume around, ResumeOfKinds& found) {
+  for (const TypeInfo* part : type.parts) find_kinds(*part, around, found);
+  const auto fields = [&](const ObjectInfo& object) {
+    for (const FieldInfo& field : object.fields) find_kinds(*field.type, field.resume.value_or(around), found);
+  };
+  if (type.kind) {
+    const auto [known, is_new] = found.emplace(type.kind, around);
+    if (!is_new && known->second != around) known->second.reset();
+    if (!is_new) return;
+    for (const ComponentInfo* component : kind(type.kind).components()) fields(component->object());
+  }
+  if (type.object) fields(type.object());
+}
+
+std::string component_section(const Kind& kind, const ComponentInfo& component, const Rows& common,
+                              std::optional<Resume> around) {
+  const ObjectInfo& object = component.object();
+  std::string text = fmt::format("\n### {}: {}\n\n{}\n", kind.name(), component.name, prose(object.doc));
+  Rows rows = rows_of(object, around);
+  std::erase_if(rows,
+                [&](const std::string& row) { return std::find(common.begin(), common.end(), row) != common.end(); });
+  if (!rows.empty()) text += "\n" + table(rows);
+  for (const std::string& example : object.examples) text += fmt::format("\n```yaml\n{}\n```\n", example);
+  return text;
+}
+
+std::string kind_section(const Kind& kind, std::optional<Resume> around) {
+  const std::vector<const ComponentInfo*> components = kind.components();
+  std::vector<std::string> links;
+  for (const ComponentInfo* info : components)
+    links.push_back(fmt::format("[{}](#{}-{})", info->name, kind.name(), info->name));
+  std::string text = fmt::format("\n## {}\n\n{}\n", kind.name(), join(links, ", "));
+  const Rows common = common_rows(components, around);
+  if (!common.empty()) text += fmt::format("\nEvery {} has\n\n{}", kind.name(), table(common));
+  for (const ComponentInfo* info : components) text += component_section(kind, *info, common, around);
+  return text;
+}
+
+constexpr const char* legend = R"(# Reference
+
+`scripts/generate_docs` writes this file; `trainctl schema --markdown` prints it.
+
+A dot in a key stands for a map inside of a map; `<name>` is a name of your choice, `<n>` an item of a list. A key without a
+default may be left out. `trainer.log_every` is a key of the file; the keys of a component stand beside its `type`.
+
+**On resume** says what `resume` does with a changed value: *safe* is taken, *forced* is taken with `--force`, *fixed* is
+refused. A *live* key is a number that a policy may drive while training (`target: optimizer.lr`).
+)";
 
 }  // namespace
 
@@ -97,25 +200,12 @@ nlohmann::ordered_json describe_json(const Kind& kind, const ComponentInfo& comp
           {"examples", object.examples}};
 }
 
-std::string markdown_table(const ObjectInfo& object, std::optional<Resume> around) {
-  if (object.fields.empty()) return "No parameters.\n";
-  std::string text = "| Key | Type | Range | Default | On resume | What |\n|---|---|---|---|---|---|\n";
-  table_rows(object, "", around, 0, text);
-  return text;
-}
-
 std::string markdown_reference(const TypeInfo& root) {
-  std::string text =
-      fmt::format("## The file\n\n{}\n\n{}", root.object().doc, markdown_table(root.object(), Resume::fixed));
-  for (const Kind* kind : kinds()) {
-    text += fmt::format("\n## {}\n", kind->name());
-    for (const ComponentInfo* component : kind->components()) {
-      const ObjectInfo& object = component->object();
-      text +=
-          fmt::format("\n### {}: {}\n\n{}\n\n{}", kind->name(), component->name, object.doc, markdown_table(object));
-      for (const std::string& example : object.examples) text += fmt::format("\n```yaml\n{}\n```\n", example);
-    }
-  }
+  std::string text = fmt::format("{}\n## The file\n\n{}\n\n{}", legend, root.object().doc,
+                                 table(rows_of(root.object(), Resume::fixed)));
+  ResumeOfKinds around;
+  find_kinds(root, Resume::fixed, around);
+  for (const Kind* kind : kinds()) text += kind_section(*kind, around[kind->name()]);
   return text;
 }
 

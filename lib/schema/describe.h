@@ -2,7 +2,6 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 
 #include "schema/registry.h"
@@ -15,13 +14,13 @@ std::string describe_text(const Kind& kind, const ComponentInfo& component);
 nlohmann::ordered_json describe_json(const Kind& kind, const ComponentInfo& component);
 
 /// JSON Schema (draft 2020-12) of a whole spec file, every registered component among its definitions. Partial files
-/// that `extends` completes pass too: a component without `type` is checked by its key names only.
+/// that `extends` completes pass too: a file with `extends` may leave out keys, and a component without `type` is
+/// checked by its key names only. A name that stands for no component passes where the file itself may name some (the
+/// blocks of a model).
 nlohmann::ordered_json json_schema(const TypeInfo& root, const std::string& title);
 
-/// A Markdown table of an object's fields; nested objects follow as rows with dotted names. Fields without a resume
-/// class of their own show that of the section around them, as far as it is known.
-std::string markdown_table(const ObjectInfo& object, std::optional<Resume> around = std::nullopt);
-/// The whole reference: the spec's sections, then every kind with its components.
+/// The whole reference in Markdown: every key of the file, then every kind with its components. Keys without a resume
+/// class of their own show that of the place where they stand, as far as it is the same everywhere.
 std::string markdown_reference(const TypeInfo& root);
 
 }  // namespace trainctl

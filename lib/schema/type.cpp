@@ -33,6 +33,17 @@ bool holds_numbers(const TypeInfo& type) {
   return std::any_of(type.parts.begin(), type.parts.end(), [](const TypeInfo* part) { return holds_numbers(*part); });
 }
 
+// Components, sections and raw trees check what they hold themselves.
+bool checks_itself(const TypeInfo& type) {
+  constexpr Form owners[] = {Form::component, Form::named, Form::object, Form::raw};
+  if (std::find(std::begin(owners), std::end(owners), type.form) != std::end(owners)) return true;
+  return std::any_of(type.parts.begin(), type.parts.end(), [](const TypeInfo* part) { return checks_itself(*part); });
+}
+
+bool is_empty(const Node& value) {
+  return value.is_scalar() ? value.text().empty() : !value.is_null() && value.size() == 0;
+}
+
 // What is unknown about a key, and what it may have been.
 void unknown_key(const ObjectInfo& info, const Node::Entry& entry, std::string_view ignored_key,
                  Diagnostics& diagnostics) {
@@ -56,7 +67,8 @@ void read_field(const FieldInfo& field, void* object, const Node& node, Diagnost
   const std::size_t errors = diagnostics.total();
   field.type->read(member(field, object), node, diagnostics);
   if (diagnostics.total() > errors || (field.constraints.empty() && !holds_numbers(*field.type))) return;
-  check_constraints(field.constraints, field.type->write(member(field, object)), node, diagnostics);
+  const Node value = field.type->write(member(field, object));
+  if (is_empty(value) || !checks_itself(*field.type)) check_constraints(field.constraints, value, node, diagnostics);
 }
 
 // The number that a scalar begins with: of a number, a duration.
@@ -82,8 +94,7 @@ std::string broken(const Constraint& constraint, const Node& value) {
       return std::find(names.begin(), names.end(), value.text()) != names.end() ? ""
                                                                                 : "must be one of " + join(names, ", ");
     }
-    case Rule::non_empty:
-      return value.text().empty() ? "must not be empty" : "";
+    case Rule::non_empty:  // is about the whole value
     case Rule::allow_nonfinite:
       break;
   }
@@ -104,6 +115,20 @@ void check_scalar(const std::vector<Constraint>& constraints, const Node& value,
     const std::string got = value.text().empty() ? "" : fmt::format(", got {}", printable(value.text()));
     diagnostics.error(node, fmt::format("{}{}.", fault, got));
     return;
+  }
+}
+
+// Every scalar of a value, at its own place where the user wrote one for it.
+void check_each(const std::vector<Constraint>& constraints, const Node& value, const Node& node,
+                Diagnostics& diagnostics) {
+  if (value.is_scalar()) check_scalar(constraints, value, node, diagnostics);
+  for (std::size_t i = 0; i < value.items().size(); ++i) {
+    const bool same_place = node.is_list() && i < node.size();
+    check_each(constraints, value.items()[i], same_place ? node.items()[i] : node, diagnostics);
+  }
+  for (const Node::Entry& entry : value.entries()) {
+    const Node* written = node.find(entry.key);
+    check_each(constraints, entry.value, written ? *written : node, diagnostics);
   }
 }
 
@@ -248,19 +273,10 @@ void visit_live_object(const ObjectInfo& info, void* object, const std::string& 
 
 void check_constraints(const std::vector<Constraint>& constraints, const Node& value, const Node& node,
                        Diagnostics& diagnostics) {
-  const bool empty = (value.is_list() || value.is_map()) && value.size() == 0;
   const auto refuses = [](const Constraint& c) { return c.rule == Constraint::Rule::non_empty; };
-  if (empty && std::any_of(constraints.begin(), constraints.end(), refuses))
-    diagnostics.error(node, "must not be empty.");
-  if (value.is_scalar()) check_scalar(constraints, value, node, diagnostics);
-  for (std::size_t i = 0; i < value.items().size(); ++i) {
-    const bool same_place = node.is_list() && i < node.size();
-    check_constraints(constraints, value.items()[i], same_place ? node.items()[i] : node, diagnostics);
-  }
-  for (const Node::Entry& entry : value.entries()) {
-    const Node* written = node.find(entry.key);
-    check_constraints(constraints, entry.value, written ? *written : node, diagnostics);
-  }
+  if (is_empty(value) && std::any_of(constraints.begin(), constraints.end(), refuses))
+    return diagnostics.error(node, "must not be empty.");
+  check_each(constraints, value, node, diagnostics);
 }
 
 Node canonical(const TypeInfo& type, const Node& node) {

@@ -41,12 +41,12 @@ std::string ProgramKey::text() const {
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
   for (auto& [name, info] : data) data_.emplace(name, std::move(info));
   make_samplers();
-  make_schedule();
+  if (trains()) make_schedule();
   find_driven();
   context_.seed = static_cast<std::uint64_t>(spec.seed);
 
   assembly_.model = &spec.model;
-  assembly_.loss = spec.loss.get();
+  assembly_.loss = &spec.loss;
   assembly_.metrics = &spec.metrics;
   assembly_.optimizer = spec.optimizer.get();
   assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
@@ -54,16 +54,17 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
 
   // The model alone comes first: it declares the parameters that the optimizer's groups divide among themselves.
   model_graph_ = std::make_unique<Graph>(state_);
-  Builder builder(*model_graph_, context_, true);
-  const Batch first = batch(builder, "train", sampler("train").options().batch_size);
+  Builder builder(*model_graph_, context_, trains());
+  const std::string split = trains() ? "train" : data_.begin()->first;
+  const Batch first = batch(builder, split, sampler(split).options().batch_size);
   spec.model.build(builder, {first.field("input")});
   layers_ = builder.layers();
-  assembly_.declare_groups(state_, builder);
+  if (trains()) assembly_.declare_groups(state_, builder);
   for (const ProgramKey& key : programs()) {
     const auto graph = build(key);
     if (graph_hash_.empty()) graph_hash_ = graph->hash();
   }
-  check_monitors();
+  if (trains()) check_monitors();
 }
 
 void Blueprint::make_samplers() {
@@ -124,7 +125,7 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
       graph.state(state_.declare({prefix + "order", {DType::i32, {sampler(split).samples()}}, Init::zeros(), false}));
   const Value position = graph.scalar("position", DType::i64);
   Batch batch{.fields = {}, .samples = samples};
-  const Builder::Scope scope(builder, prefix);
+  const Builder::Scope scope(builder, fmt::format("data.{}", split));
   for (const Field& field : info.fields) {
     const Value samples_of_field = graph.state(state_.declare({prefix + field.name, field.batch_type(info.samples), Init::zeros(), false}));
     Value value = builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
@@ -149,6 +150,18 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
 }
 
 std::vector<ProgramKey> Blueprint::programs() const {
+  std::vector<ProgramKey> keys = training_programs();
+  for (const auto& [name, sampler] : samplers_) {
+    if (name == "train") continue;
+    const std::int64_t batch = sampler->options().batch_size;
+    if (sampler->epoch_samples() >= batch) keys.push_back({Phase::evaluate, name, batch});
+    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back({Phase::evaluate, name, rest});
+  }
+  return keys;
+}
+
+std::vector<ProgramKey> Blueprint::training_programs() const {
+  if (!trains()) return {};
   std::vector<ProgramKey> keys;
   const Sampler& train = sampler("train");
   const std::int64_t full = train.options().batch_size;
@@ -162,12 +175,6 @@ std::vector<ProgramKey> Blueprint::programs() const {
     const std::int64_t in_last_window = train.batches() % accumulate;  // batches of the epoch's last update
     if (in_last_window == 1) keys.push_back({Phase::whole, "train", ragged ? ragged : full});
     if (in_last_window != 1 && ragged) keys.push_back({Phase::finish, "train", ragged});
-  }
-  for (const auto& [name, sampler] : samplers_) {
-    if (name == "train") continue;
-    const std::int64_t batch = sampler->options().batch_size;
-    if (sampler->epoch_samples() >= batch) keys.push_back({Phase::evaluate, name, batch});
-    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back({Phase::evaluate, name, rest});
   }
   return keys;
 }

@@ -39,7 +39,7 @@ struct DrivenValue {
 /// What an experiment's graphs are built from. All state is declared when it is made, so that checkpoints of equal specs hold equal names.
 class Blueprint {
  public:
-  /// `spec` outlives the blueprint. Throws a config Error where layers, loss, metrics, policies or data do not fit each other.
+  /// `spec` outlives the blueprint. `data` describes the splits in use; without `train` there is nothing but evaluation. Throws a config Error where layers, loss, metrics, policies or data do not fit each other.
   Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data);
 
   /// The graph of a program, fresh.
@@ -67,6 +67,8 @@ class Blueprint {
   std::vector<std::string> reported_names() const;
 
  private:
+  bool trains() const { return data_.contains("train"); }
+  std::vector<ProgramKey> training_programs() const;
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
   void make_samplers();
   void make_schedule();

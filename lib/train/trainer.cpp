@@ -62,6 +62,8 @@ void Trainer::resume(const CheckpointReader& reader) {
 Outcome Trainer::run() {
   const Schedule& schedule = session_.blueprint().schedule();
   started_s_ = last_save_s_ = monotonic_seconds();
+  host_.finished = false;
+  host_.reason.clear();
   observer_.started(schedule, host_.position);
   Position& at = host_.position;
   while (true) {

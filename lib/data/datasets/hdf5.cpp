@@ -20,7 +20,7 @@ struct Hdf5 final : ArrayDataset {
     return Schema<Hdf5>("Arrays of inputs and targets in an HDF5 file, plain or compressed with gzip.")
         .required("path", &Hdf5::path, "The file.")
         .field("input", &Hdf5::input, non_empty(), "Name of the inputs in the file, as in `group/x`.")
-        .field("target", &Hdf5::target,
+        .field("target", &Hdf5::target, non_empty(),
                "Name of the targets: class indices if integers, values if floats; null for none.")
         .field("classes", &Hdf5::classes, at_least(0), "Number of classes; 0: one more than the largest label.")
         .field("shape", &Hdf5::shape, at_least(1), "Shape of one input sample, if not the file's own.")

@@ -13,7 +13,7 @@ struct GraphLayer final : Layer {
 
   static Schema<GraphLayer> schema() {
     return Schema<GraphLayer>("Layers by name, each with what it reads.")
-        .required("nodes", &GraphLayer::nodes,
+        .required("nodes", &GraphLayer::nodes, non_empty(),
                   "Names to layers; a layer without `inputs` reads the one before it, the first one `input`.")
         .field("outputs", &GraphLayer::outputs, "What the graph gives; by default what its last node does.")
         .example(
@@ -21,7 +21,6 @@ struct GraphLayer final : Layer {
             "gate: {type: sigmoid, inputs: [conv]}, sum: {type: add, inputs: [conv, gate]}}, outputs: [sum]}");
   }
   void check(Diagnostics& diagnostics, const Node& node) const {
-    if (nodes.empty()) diagnostics.error(node, "'nodes' must not be empty.");
     const Node* map = node.find("nodes");
     for (const Node::Entry& entry : map ? map->entries() : std::span<const Node::Entry>()) {
       if (entry.key == "input") diagnostics.error(entry.key_source, "'input' is what the graph is given: rename it.");

@@ -51,14 +51,11 @@ struct Parallel final : Layer {
 
   static Schema<Parallel> schema() {
     return Schema<Parallel>("Branches over one input, joined.")
-        .required("branches", &Parallel::branches, "A list of layers, or a map of names to layers.")
+        .required("branches", &Parallel::branches, non_empty(), "A list of layers, or a map of names to layers.")
         .field("combine", &Parallel::combine, "How outputs become one: joined along the channels, or added.")
         .example(
             "{type: parallel, branches: {narrow: {type: conv2d, out_channels: 8, kernel_size: 1}, wide: "
             "{type: conv2d, out_channels: 8, kernel_size: 3, padding: same}}}");
-  }
-  void check(Diagnostics& diagnostics, const Node& node) const {
-    if (branches.by_name.empty()) diagnostics.error(node, "'branches' must not be empty.");
   }
   Values build(Builder& b, const Values& in) const override {
     static const Component<Layer> concat{"concat"}, add{"add"};

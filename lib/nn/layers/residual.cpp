@@ -13,15 +13,12 @@ struct Residual final : Layer {
 
   static Schema<Residual> schema() {
     return Schema<Residual>("Add a shortcut around layers.")
-        .required("layers", &Residual::layers, "The layers that the shortcut goes around, in order.")
+        .required("layers", &Residual::layers, non_empty(), "The layers that the shortcut goes around, in order.")
         .field("shortcut", &Residual::shortcut, "Layers of the shortcut, in order; none is the identity.")
         .field("activation", &Residual::activation, "What follows the sum; by default nothing.")
         .example(
             "{type: residual, layers: [{type: conv2d, out_channels: 16, kernel_size: 3, padding: same}, batch_norm], "
             "activation: relu}");
-  }
-  void check(Diagnostics& diagnostics, const Node& node) const {
-    if (layers.empty()) diagnostics.error(node, "'layers' must not be empty.");
   }
   Values build(Builder& b, const Values& in) const override {
     static const Component<Layer> add{"add"};

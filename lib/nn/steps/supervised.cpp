@@ -21,7 +21,9 @@ struct Supervised final : Step {
   void build(Builder& b, Assembly& assembly, Phase phase, std::string_view split, const Batch& batch) const override {
     const Value output = only(assembly.model->build(b, {batch.field(input)}), "supervised training");
     const Value target_value = batch.field(target);
-    const Value loss = assembly.loss->build(b, output, target_value);
+    const Component<Loss>& loss_component = *assembly.loss;
+    const Value loss = located(loss_component.source(), [] { return "loss"; },
+                               [&] { return loss_component->build(b, output, target_value); });
     assembly.report(b, split, "loss", {{loss, static_cast<double>(batch.samples)}});
     for (const auto& [name, metric] : *assembly.metrics) {
       const auto what = [&name = name] { return fmt::format("metric '{}'", name); };
