@@ -4,7 +4,9 @@
 
 namespace trainctl {
 
-std::string version_text() { return TRAINCTL_VERSION; }
+std::string version_text() {
+  return TRAINCTL_VERSION;
+}
 
 std::string build_text() {
 #if defined(__clang__)

@@ -11,7 +11,8 @@ namespace trainctl {
 /// Base of each op's attributes: plain structs in lib/ops that kernels read too.
 struct Attributes {
   virtual ~Attributes() = default;
-  /// All fields as text, e.g. "stride=1x1 padding=2". Equal text means an equal operation: graphs are hashed, compared and printed by it.
+  /// All fields as text, e.g. "stride=1x1 padding=2". Equal text means an equal operation: graphs are hashed, compared
+  /// and printed by it.
   virtual std::string text() const { return ""; }
 };
 using AttributesPtr = std::shared_ptr<const Attributes>;

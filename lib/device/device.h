@@ -31,14 +31,16 @@ class Replay {
   virtual void run() = 0;
 };
 
-/// A place where tensors live and kernels run. All work is in order on one queue; upload, download and launches see each other's results.
+/// A place where tensors live and kernels run. All work is in order on one queue; upload, download and launches see
+/// each other's results.
 class Device {
  public:
   virtual ~Device() = default;
-  virtual std::string_view name() const = 0;      ///< "cpu", "cuda": what kernels register for
-  virtual std::string description() const = 0;    ///< model and size, for meta.json and doctor
-  virtual int threads() const { return 1; }       ///< worker threads; bits depend on it on the CPU
-  /// Zeroed memory aligned to at least 64 bytes. Throws an environment Error that says how much was asked for and how much there is.
+  virtual std::string_view name() const = 0;    ///< "cpu", "cuda": what kernels register for
+  virtual std::string description() const = 0;  ///< model and size, for meta.json and doctor
+  virtual int threads() const { return 1; }     ///< worker threads; bits depend on it on the CPU
+  /// Zeroed memory aligned to at least 64 bytes. Throws an environment Error that says how much was asked for and how
+  /// much there is.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* memory) noexcept = 0;
   /// Host → device. The host's bytes may be changed as soon as it returns.
@@ -53,7 +55,8 @@ class Device {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Device& device, std::size_t bytes) : device_(&device), data_(bytes ? device.allocate(bytes) : nullptr), bytes_(bytes) {}
+  Buffer(Device& device, std::size_t bytes)
+      : device_(&device), data_(bytes ? device.allocate(bytes) : nullptr), bytes_(bytes) {}
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
     Buffer taken(std::move(other));

@@ -22,8 +22,8 @@ KernelRegistry& KernelRegistry::instance() {
 void KernelRegistry::add(Entry entry) {
   for (const auto& other : entries_) {
     if (other->op == entry.op && other->device == entry.device && other->priority == entry.priority) {
-      fail(ErrorKind::internal, "kernels '{}' and '{}' for op '{}' on {} have the same priority {}", other->name, entry.name,
-           entry.op, entry.device, entry.priority);
+      fail(ErrorKind::internal, "kernels '{}' and '{}' for op '{}' on {} have the same priority {}", other->name,
+           entry.name, entry.op, entry.device, entry.priority);
     }
   }
   entries_.push_back(std::make_unique<Entry>(std::move(entry)));

@@ -27,7 +27,8 @@ struct KernelRequest {
   std::span<const TensorType> outputs;
   /// Layouts in which the inputs lie as things stand. A plan may ask for others; each difference costs a reorder.
   std::span<const Layout> input_layouts;
-  /// For a node of a gradient: the plan chosen for the forward node it belongs to, whose residual it may read. Else null.
+  /// For a node of a gradient: the plan chosen for the forward node it belongs to, whose residual it may read. Else
+  /// null.
   const KernelPlan* forward = nullptr;
   /// Whether a gradient will be taken through this node, so that a forward kernel may keep a residual for it.
   bool training = false;
@@ -39,12 +40,12 @@ struct KernelRequest {
 
 /// How a kernel will do what was requested.
 struct KernelPlan {
-  std::vector<Layout> inputs;        ///< layout that each input must have; same count as the request's
-  std::vector<Layout> outputs;       ///< layout that each output will have
-  std::size_t workspace_bytes = 0;   ///< scratch for the time of the launch, 64-byte aligned
-  std::size_t residual_bytes = 0;    ///< opaque memory that lives until the backward nodes of the pair have run
+  std::vector<Layout> inputs;       ///< layout that each input must have; same count as the request's
+  std::vector<Layout> outputs;      ///< layout that each output will have
+  std::size_t workspace_bytes = 0;  ///< scratch for the time of the launch, 64-byte aligned
+  std::size_t residual_bytes = 0;   ///< opaque memory that lives until the backward nodes of the pair have run
   std::vector<std::pair<int, int>> in_place;  ///< (output, input) pairs that may share memory, best first
-  std::string implementation;        ///< what runs, for `bench` and the checkpoint: "jit:avx512_core", "loops:v4"
+  std::string implementation;          ///< what runs, for `bench` and the checkpoint: "jit:avx512_core", "loops:v4"
   std::shared_ptr<const void> detail;  ///< the kernel's own, handed back to prepare()
 
   /// Row-major everywhere: the plan of a kernel without preferences.
@@ -80,9 +81,9 @@ class Kernel {
 
 /// Priorities in steps of ten; the highest kernel that gives a plan is taken.
 namespace priority {
-constexpr int reference = 0;    ///< the float64 reference made a kernel; flagged wherever it is used
-constexpr int general = 100;    ///< any shape and layout
-constexpr int library = 200;    ///< oneDNN, cuDNN, cuBLASLt
+constexpr int reference = 0;      ///< the float64 reference made a kernel; flagged wherever it is used
+constexpr int general = 100;      ///< any shape and layout
+constexpr int library = 200;      ///< oneDNN, cuDNN, cuBLASLt
 constexpr int specialised = 300;  ///< made for particular shapes
 }  // namespace priority
 
@@ -93,7 +94,7 @@ class KernelRegistry {
     std::string op;      ///< "*" fits every op
     std::string device;  ///< "cpu", "cuda"
     int priority;
-    std::string name;    ///< unique among the op's: "onednn", "direct_batch16"
+    std::string name;  ///< unique among the op's: "onednn", "direct_batch16"
     std::unique_ptr<Kernel> kernel;
   };
   static KernelRegistry& instance();
@@ -106,11 +107,13 @@ class KernelRegistry {
   std::vector<std::unique_ptr<Entry>> entries_;
 };
 
-/// Registers kernel K at load time: const RegisterKernel<LinearKernel> registered{"linear", "cpu", priority::library, "onednn"};
+/// Registers kernel K at load time: const RegisterKernel<LinearKernel> registered{"linear", "cpu", priority::library,
+/// "onednn"};
 template <typename K>
 struct RegisterKernel {
   RegisterKernel(std::string op, std::string device, int priority, std::string name) {
-    KernelRegistry::instance().add({std::move(op), std::move(device), priority, std::move(name), std::make_unique<K>()});
+    KernelRegistry::instance().add(
+        {std::move(op), std::move(device), priority, std::move(name), std::make_unique<K>()});
   }
 };
 

@@ -31,7 +31,8 @@ Layout::Parsed Layout::parse(int rank) const {
   }
   while (at < tag_.size()) {
     std::int64_t size = 0;
-    while (at < tag_.size() && std::isdigit(static_cast<unsigned char>(tag_[at]))) size = size * 10 + (tag_[at++] - '0');
+    while (at < tag_.size() && std::isdigit(static_cast<unsigned char>(tag_[at])))
+      size = size * 10 + (tag_[at++] - '0');
     require(at < tag_.size() && size > 0, "malformed layout tag");
     parsed.blocks.push_back({tag_[at++] - 'a', size});
   }

@@ -10,8 +10,9 @@
 
 namespace trainctl {
 
-/// How a tensor's elements lie in memory, in oneDNN's notation: axes are letters (a = axis 0) from outermost to innermost, an upper-case
-/// letter is an axis that is also blocked, and the inner blocks follow. Empty means row-major, whatever the rank.
+/// How a tensor's elements lie in memory, in oneDNN's notation: axes are letters (a = axis 0) from outermost to
+/// innermost, an upper-case letter is an axis that is also blocked, and the inner blocks follow. Empty means row-major,
+/// whatever the rank.
 ///   ""            row-major (NCHW for images)
 ///   "acdb"        channels last (NHWC)
 ///   "aBcd16b"     channels in blocks of 16 (nChw16c)

@@ -32,9 +32,13 @@ std::string stored_build_id(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::string_view build_id() { return TRAINCTL_BUILD_ID; }
+std::string_view build_id() {
+  return TRAINCTL_BUILD_ID;
+}
 
-const std::vector<ModuleStatus>& modules() { return tried(); }
+const std::vector<ModuleStatus>& modules() {
+  return tried();
+}
 
 void load_module(const std::filesystem::path& path) {
   const auto absolute = std::filesystem::absolute(path).lexically_normal();
@@ -43,13 +47,16 @@ void load_module(const std::filesystem::path& path) {
   const std::string id = stored_build_id(absolute);
   if (id.empty()) fail(ErrorKind::environment, "{}: not a trainctl module", absolute.string());
   if (id != build_id()) {
-    fail(ErrorKind::environment, "{}: built for another trainctl (build {}, this is {}); build the module again with this one's headers",
+    fail(ErrorKind::environment,
+         "{}: built for another trainctl (build {}, this is {}); build the module again with this one's headers",
          absolute.string(), id, build_id());
   }
   void* handle = dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle) fail(ErrorKind::environment, "{}: cannot be loaded: {}", absolute.string(), dlerror());
   const auto name = reinterpret_cast<const char* (*)()>(dlsym(handle, "trainctl_module_name"));
-  if (!name) fail(ErrorKind::environment, "{}: has no trainctl_module_name; end one of its files with TRAINCTL_MODULE(\"name\")", absolute.string());
+  if (!name)
+    fail(ErrorKind::environment, "{}: has no trainctl_module_name; end one of its files with TRAINCTL_MODULE(\"name\")",
+         absolute.string());
   tried().push_back({absolute, name(), ""});
 }
 

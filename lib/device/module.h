@@ -8,7 +8,8 @@
 
 namespace trainctl {
 
-/// Identifies the headers, version and compiler that a binary was built from. A module fits a program only if both have the same.
+/// Identifies the headers, version and compiler that a binary was built from. A module fits a program only if both have
+/// the same.
 std::string_view build_id();
 
 /// A module that was tried.
@@ -18,11 +19,13 @@ struct ModuleStatus {
   std::string problem;  ///< why not; empty if it is loaded
 };
 
-/// Loads a module. Its build id is read from the file before any of its code runs; a mismatch, a file that is no module, and a missing library or symbol are an
-/// environment Error that says which, and nothing of it is registered then. Loading one twice does nothing.
+/// Loads a module. Its build id is read from the file before any of its code runs; a mismatch, a file that is no
+/// module, and a missing library or symbol are an environment Error that says which, and nothing of it is registered
+/// then. Loading one twice does nothing.
 void load_module(const std::filesystem::path& path);
 
-/// Loads every *.so of a folder, and keeps what went wrong for `doctor` instead of throwing. A missing folder has no modules.
+/// Loads every *.so of a folder, and keeps what went wrong for `doctor` instead of throwing. A missing folder has no
+/// modules.
 void load_modules(const std::filesystem::path& folder);
 
 /// Every module tried so far.
@@ -30,8 +33,11 @@ const std::vector<ModuleStatus>& modules();
 
 }  // namespace trainctl
 
-/// Makes a shared object a module called `module_name`; once, in one of its files. Components, kernels and devices register themselves as in the program.
-#define TRAINCTL_MODULE(module_name)                                                                                   \
-  extern "C" __attribute__((visibility("default"), used)) const char trainctl_module_build[] =                         \
-      "trainctl module build " TRAINCTL_BUILD_ID;                                                                      \
-  extern "C" __attribute__((visibility("default"))) const char* trainctl_module_name() { return module_name; }
+/// Makes a shared object a module called `module_name`; once, in one of its files. Components, kernels and devices
+/// register themselves as in the program.
+#define TRAINCTL_MODULE(module_name)                                                           \
+  extern "C" __attribute__((visibility("default"), used)) const char trainctl_module_build[] = \
+      "trainctl module build " TRAINCTL_BUILD_ID;                                              \
+  extern "C" __attribute__((visibility("default"))) const char* trainctl_module_name() {       \
+    return module_name;                                                                        \
+  }

@@ -15,7 +15,9 @@ constexpr std::array<DTypeInfo, 6> dtypes{{{"f32", 4}, {"bf16", 2}, {"f64", 8}, 
 
 }  // namespace
 
-std::string_view name(DType dtype) { return dtypes[static_cast<std::size_t>(dtype)].name; }
+std::string_view name(DType dtype) {
+  return dtypes[static_cast<std::size_t>(dtype)].name;
+}
 
 DType dtype_from_name(std::string_view name) {
   for (std::size_t i = 0; i < dtypes.size(); ++i) {
@@ -24,7 +26,9 @@ DType dtype_from_name(std::string_view name) {
   fail(ErrorKind::data, "unknown element type '{}'", name);
 }
 
-std::size_t size_bytes(DType dtype) { return dtypes[static_cast<std::size_t>(dtype)].bytes; }
+std::size_t size_bytes(DType dtype) {
+  return dtypes[static_cast<std::size_t>(dtype)].bytes;
+}
 
 Shape::Shape(std::initializer_list<std::int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
 
@@ -54,8 +58,12 @@ std::string Shape::text() const {
   return out + ")";
 }
 
-bool operator==(const Shape& a, const Shape& b) { return std::ranges::equal(a.dims(), b.dims()); }
+bool operator==(const Shape& a, const Shape& b) {
+  return std::ranges::equal(a.dims(), b.dims());
+}
 
-std::string TensorType::text() const { return std::string(name(dtype)) + shape.text(); }
+std::string TensorType::text() const {
+  return std::string(name(dtype)) + shape.text();
+}
 
 }  // namespace trainctl

@@ -21,7 +21,8 @@ DType dtype_from_name(std::string_view name);
 /// Bytes of one element.
 std::size_t size_bytes(DType dtype);
 
-/// Extents of a tensor, outermost first, at most `max_rank` of them. Rank 0 is a scalar. Row-major unless a Layout says otherwise.
+/// Extents of a tensor, outermost first, at most `max_rank` of them. Rank 0 is a scalar. Row-major unless a Layout says
+/// otherwise.
 class Shape {
  public:
   static constexpr int max_rank = 6;

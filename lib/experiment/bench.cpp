@@ -16,7 +16,8 @@
 namespace trainctl {
 namespace {
 
-/// Seconds since this process was started, by the kernel's own record (resolution 1/100 s), refined by nothing: good to 10 ms.
+/// Seconds since this process was started, by the kernel's own record (resolution 1/100 s), refined by nothing: good to
+/// 10 ms.
 double seconds_since_process_start() {
   std::ifstream stat("/proc/self/stat");
   std::string text((std::istreambuf_iterator<char>(stat)), {});
@@ -85,7 +86,8 @@ class Stepper {
 BenchResult bench(const BenchOptions& options) {
   Experiment experiment = load_experiment(options.config, options.overrides);
   ExperimentSpec& spec = experiment.spec;
-  const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device, static_cast<int>(spec.trainer.threads));
+  const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
+                                  static_cast<int>(spec.trainer.threads));
   Blueprint blueprint(spec, describe_data(spec, {"train"}));
   Session session(*device, blueprint, {"train"});
   session.initialise();

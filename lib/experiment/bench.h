@@ -14,7 +14,7 @@ struct BenchOptions {
   std::filesystem::path config;
   Overrides overrides;
   std::string device;
-  int steps = 200;   ///< updates in a repeat
+  int steps = 200;  ///< updates in a repeat
   int repeats = 5;
 };
 
@@ -31,12 +31,12 @@ struct BenchOp {
 struct BenchResult {
   std::vector<double> samples_per_s;  ///< each repeat
   double median_samples_per_s = 0.0;
-  double first_step_s = 0.0;      ///< from the start of the process to the end of the first update
+  double first_step_s = 0.0;  ///< from the start of the process to the end of the first update
   double peak_rss_mib = 0.0;
   std::size_t arena_bytes = 0;
   std::size_t state_bytes = 0;
-  std::vector<double> losses;     ///< mean training loss of each update of the first repeat, from the first one on
-  std::vector<BenchOp> ops;       ///< of one update, in order
+  std::vector<double> losses;  ///< mean training loss of each update of the first repeat, from the first one on
+  std::vector<BenchOp> ops;    ///< of one update, in order
   std::string device;
   int threads = 0;
   std::int64_t batch = 0;

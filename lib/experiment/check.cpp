@@ -19,7 +19,8 @@ std::string size_text(double bytes) {
     bytes /= 1024.0;
     ++unit;
   }
-  return unit == 0 ? fmt::format("{} B", static_cast<std::int64_t>(bytes)) : fmt::format("{:.1f} {}", bytes, units[unit]);
+  return unit == 0 ? fmt::format("{} B", static_cast<std::int64_t>(bytes))
+                   : fmt::format("{:.1f} {}", bytes, units[unit]);
 }
 
 std::string count_text(double count) {
@@ -46,7 +47,8 @@ std::vector<LayerRow> layer_rows(const Blueprint& blueprint) {
   const auto batch = static_cast<double>(blueprint.sampler("train").options().batch_size);
   for (const BuiltLayer& layer : blueprint.layers()) {
     LayerRow row{.layer = &layer, .output = {}};
-    for (const Value& output : layer.outputs) row.output += (row.output.empty() ? "" : ", ") + output.shape().slice(1).text();
+    for (const Value& output : layer.outputs)
+      row.output += (row.output.empty() ? "" : ", ") + output.shape().slice(1).text();
     for (const int parameter : layer.parameters) row.parameters += blueprint.state()[parameter].type.elements();
     for (int i = layer.first_node; i < layer.end_node; ++i) {
       const GraphNode& node = graph.nodes()[i];
@@ -69,14 +71,16 @@ std::string layer_table(const Blueprint& blueprint) {
     type_width = std::max(type_width, row.layer->type.size());
     shape_width = std::max(shape_width, row.output.size());
   }
-  std::string text = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "layer", path_width, "type", type_width, "output shape", shape_width,
-                                 "parameters", "FLOPs/sample");
+  std::string text = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", "layer", path_width, "type", type_width,
+                                 "output shape", shape_width, "parameters", "FLOPs/sample");
   for (const LayerRow& row : rows) {
-    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n", std::string(2 * row.layer->depth, ' ') + row.layer->path, path_width, row.layer->type,
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>12}  {:>14}\n",
+                        std::string(2 * row.layer->depth, ' ') + row.layer->path, path_width, row.layer->type,
                         type_width, row.output, shape_width, row.parameters, count_text(row.flops));
   }
   std::int64_t parameters = 0;
-  for (int i = 0; i < blueprint.state().size(); ++i) parameters += blueprint.state()[i].trainable ? blueprint.state()[i].type.elements() : 0;
+  for (int i = 0; i < blueprint.state().size(); ++i)
+    parameters += blueprint.state()[i].trainable ? blueprint.state()[i].type.elements() : 0;
   text += fmt::format("{} trainable parameters ({})\n", parameters, size_text(4.0 * static_cast<double>(parameters)));
   return text;
 }
@@ -99,7 +103,8 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
   std::string text = "programs\n";
   for (const PlannedProgram& program : programs) {
     text += fmt::format("  {}: {} launches, {} arena, {} FLOPs\n", program.key.text(), program.plan.steps.size(),
-                        size_text(static_cast<double>(program.plan.arena_bytes)), count_text(program.plan.total_cost().flops));
+                        size_text(static_cast<double>(program.plan.arena_bytes)),
+                        count_text(program.plan.total_cost().flops));
     if (program.plan.arena_bytes > largest->plan.arena_bytes) largest = &program;
     for (const PlannedStep* step : program.plan.reference_steps()) {
       text += fmt::format("    slow: '{}' of {} falls back to the float64 reference\n", step->op->name(), step->path);
@@ -109,15 +114,17 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
   const std::size_t data = state_bytes(spec, "data/");
   const std::size_t state = state_bytes(spec, "") - data;
   std::size_t copies = 0;
-  for (const Storage& storage : largest->plan.storages) copies += storage.kind == Storage::Kind::working_copy ? storage.bytes : 0;
-  text += fmt::format("memory\n  data {}, state {}, working copies {}, arena {}; in all {}\n", size_text(static_cast<double>(data)),
-                      size_text(static_cast<double>(state)), size_text(static_cast<double>(copies)),
-                      size_text(static_cast<double>(largest->plan.arena_bytes)),
+  for (const Storage& storage : largest->plan.storages)
+    copies += storage.kind == Storage::Kind::working_copy ? storage.bytes : 0;
+  text += fmt::format("memory\n  data {}, state {}, working copies {}, arena {}; in all {}\n",
+                      size_text(static_cast<double>(data)), size_text(static_cast<double>(state)),
+                      size_text(static_cast<double>(copies)), size_text(static_cast<double>(largest->plan.arena_bytes)),
                       size_text(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
   const Plan::Peak peak = largest->plan.peak();
   if (peak.step >= 0) {
     const PlannedStep& step = largest->plan.steps[peak.step];
-    text += fmt::format("  peak of the arena: {} at {} {} ({})\n", size_text(static_cast<double>(peak.bytes)), step.op->name(), step.path, largest->key.text());
+    text += fmt::format("  peak of the arena: {} at {} {} ({})\n", size_text(static_cast<double>(peak.bytes)),
+                        step.op->name(), step.path, largest->key.text());
     for (std::size_t i = 0; i < std::min<std::size_t>(peak.live.size(), 12); ++i) {
       text += fmt::format("    {:>10}  {}\n", size_text(static_cast<double>(peak.live[i]->bytes)), peak.live[i]->name);
     }
@@ -126,7 +133,8 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
   return text;
 }
 
-Json report_json(const Experiment& experiment, const Blueprint& blueprint, const std::vector<PlannedProgram>& programs) {
+Json report_json(const Experiment& experiment, const Blueprint& blueprint,
+                 const std::vector<PlannedProgram>& programs) {
   Json json;
   json["resolved"] = experiment.resolved_yaml();
   json["layers"] = Json::array();
@@ -141,7 +149,10 @@ Json report_json(const Experiment& experiment, const Blueprint& blueprint, const
   for (const PlannedProgram& program : programs) {
     Json steps = Json::array();
     for (const PlannedStep& step : program.plan.steps) {
-      steps.push_back({{"op", step.op->name()}, {"layer", step.path}, {"kernel", step.kernel->name}, {"implementation", step.plan.implementation}});
+      steps.push_back({{"op", step.op->name()},
+                       {"layer", step.path},
+                       {"kernel", step.kernel->name},
+                       {"implementation", step.plan.implementation}});
     }
     const Plan::Peak peak = program.plan.peak();
     Json live = Json::array();
@@ -175,7 +186,8 @@ CheckReport check(const CheckOptions& options) {
   std::vector<PlannedProgram> programs;
   for (const ProgramKey& key : blueprint.programs()) {
     const auto graph = blueprint.build(key);
-    programs.push_back({key, plan_program(*graph, {.device = std::string(device->name()), .threads = device->threads()})});
+    programs.push_back(
+        {key, plan_program(*graph, {.device = std::string(device->name()), .threads = device->threads()})});
   }
   report.text = report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
   report.json = report_json(experiment, blueprint, programs).dump(2);

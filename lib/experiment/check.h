@@ -11,7 +11,7 @@ namespace trainctl {
 struct CheckOptions {
   std::filesystem::path config;
   Overrides overrides;
-  std::string device;    ///< empty: as the config says
+  std::string device;     ///< empty: as the config says
   bool read_data = true;  ///< whether data headers are read; without them only the spec is checked
 };
 

@@ -15,7 +15,8 @@ namespace {
 
 /// A run's best checkpoint, else its newest whole one; or the file itself.
 CheckpointReader find_checkpoint(const std::filesystem::path& target) {
-  if (!std::filesystem::exists(target)) fail(ErrorKind::data, "{}: there is no such run or checkpoint", target.string());
+  if (!std::filesystem::exists(target))
+    fail(ErrorKind::data, "{}: there is no such run or checkpoint", target.string());
   if (!std::filesystem::is_directory(target)) return open_checkpoint(target);
   CheckpointStore store(RunPaths{target}.checkpoints());
   if (const auto best = store.best()) {
@@ -51,9 +52,12 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   result.step = reader.int_attribute("step");
   result.split = !options.split.empty() ? options.split : spec.data.test ? "test" : "val";
   if (!spec.data.find(result.split)) {
-    fail(ErrorKind::usage, "the experiment has no data.{}; give one with --set data.{}=... and --config, or choose another --split", result.split, result.split);
+    fail(ErrorKind::usage,
+         "the experiment has no data.{}; give one with --set data.{}=... and --config, or choose another --split",
+         result.split, result.split);
   }
-  const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device, static_cast<int>(spec.trainer.threads));
+  const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
+                                  static_cast<int>(spec.trainer.threads));
   Blueprint blueprint(spec, describe_data(spec, {result.split}));
   Session session(*device, blueprint, {result.split});
   session.initialise();
@@ -63,14 +67,16 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   session.set_epoch(result.split, 0);
   session.clear_sums(result.split);
   for (std::int64_t offset = 0; offset < sampler.epoch_samples();) {
-    if (signals::stop_requested()) fail(ErrorKind::interrupted, "evaluation was stopped by a signal; nothing was changed");
+    if (signals::stop_requested())
+      fail(ErrorKind::interrupted, "evaluation was stopped by a signal; nothing was changed");
     const std::int64_t samples = sampler.batch_samples(offset);
     session.scalars().set("position", offset);
     session.program({Phase::evaluate, result.split, samples}).run();
     offset += samples;
   }
   result.samples = sampler.epoch_samples();
-  for (const Measured& value : session.measure(result.split, session.read_sums(result.split), static_cast<double>(result.samples))) {
+  for (const Measured& value :
+       session.measure(result.split, session.read_sums(result.split), static_cast<double>(result.samples))) {
     result.values.emplace_back(value.name, value.value);
   }
   result.seconds = monotonic_seconds() - start;

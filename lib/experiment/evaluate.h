@@ -14,8 +14,9 @@ namespace trainctl {
 struct EvaluateOptions {
   std::filesystem::path target;  ///< a run directory (its best checkpoint, else its last) or a checkpoint file
   std::string split;             ///< empty: test where the config has it, else val
-  std::optional<std::filesystem::path> config;  ///< instead of the checkpoint's own experiment; the model must be the same
-  Overrides overrides;           ///< of `config`
+  std::optional<std::filesystem::path>
+      config;           ///< instead of the checkpoint's own experiment; the model must be the same
+  Overrides overrides;  ///< of `config`
   std::string device;
 };
 

@@ -18,7 +18,9 @@ Experiment load_experiment(const std::filesystem::path& file, const Overrides& o
   return experiment;
 }
 
-std::string Experiment::resolved_yaml() const { return to_yaml(write(spec)); }
+std::string Experiment::resolved_yaml() const {
+  return to_yaml(write(spec));
+}
 
 std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec, const std::vector<std::string>& splits) {
   std::map<std::string, DatasetInfo> data;
@@ -38,7 +40,10 @@ std::unique_ptr<Device> open_device(const std::string& wanted, int threads) {
   }
   const DeviceDriver* driver = registry.find(wanted);
   if (!driver) {
-    fail(ErrorKind::environment, "device '{}' is not available: this build has no module for it; `trainctl doctor` says more, --device cpu works here", wanted);
+    fail(ErrorKind::environment,
+         "device '{}' is not available: this build has no module for it; `trainctl doctor` says more, --device cpu "
+         "works here",
+         wanted);
   }
   return driver->open(threads);
 }

@@ -26,7 +26,8 @@ struct Experiment {
 /// Reads a config with what it extends and the overrides. Throws a ConfigError with every error.
 Experiment load_experiment(const std::filesystem::path& file, const Overrides& overrides);
 /// What the data sets of the spec hold, from their headers. `splits` empty: all that the spec has.
-std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec, const std::vector<std::string>& splits = {});
+std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec,
+                                                 const std::vector<std::string>& splits = {});
 /// Opens "cpu", "cuda" or "auto" (a GPU where one is found, else the CPU). An environment Error says why there is none.
 std::unique_ptr<Device> open_device(const std::string& wanted, int threads);
 

@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/libraries.h"
+#include "base/log.h"
 #include "base/version.h"
 #include "schema/differences.h"
 #include "schema/yaml.h"
@@ -30,7 +30,9 @@ Running assemble(ExperimentSpec& spec, const std::string& device, int threads) {
   return running;
 }
 
-std::string experiment_text(const ExperimentSpec& spec) { return to_yaml(write(spec)); }
+std::string experiment_text(const ExperimentSpec& spec) {
+  return to_yaml(write(spec));
+}
 
 /// Trains, and leaves the run's status in its meta.json whatever happens.
 RunResult run_in(RunDirectory& directory, Trainer& trainer) {
@@ -39,13 +41,13 @@ RunResult run_in(RunDirectory& directory, Trainer& trainer) {
     directory.record_end(result.outcome.finished ? "finished" : "interrupted", result.exit_code());
     return result;
   } catch (const Error& error) {
-    log::error("{}", error.what());
     directory.record_end(error.kind() == ErrorKind::diverged ? "diverged" : "failed", error.exit_code());
     throw;
   }
 }
 
-StartInfo start_info(const char* command, const std::vector<std::string>& argv, const Device& device, std::int64_t from_step) {
+StartInfo start_info(const char* command, const std::vector<std::string>& argv, const Device& device,
+                     std::int64_t from_step) {
   return {.command = command,
           .argv = argv,
           .version = version_text(),
@@ -65,7 +67,8 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   session.scalars().set("step", std::int64_t{0});
   session.scalars().set("batch_weight", 1.0f);
   for (const DrivenValue& driven : running.blueprint->driven()) {
-    if (driven.policy) session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
+    if (driven.policy)
+      session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
   }
   const Sampler& train = running.blueprint->sampler("train");
   session.program({Phase::whole, "train", train.batch_samples(0)}).run();
@@ -88,7 +91,8 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
 }
 
 /// Everything that differs between a run's config and a new one, refused or taken by class.
-void check_differences(const ExperimentSpec& old_spec, const ExperimentSpec& new_spec, bool force, const std::filesystem::path& run) {
+void check_differences(const ExperimentSpec& old_spec, const ExperimentSpec& new_spec, bool force,
+                       const std::filesystem::path& run) {
   std::string refused, forced, taken;
   for (const Difference& difference : differences(write(old_spec), write(new_spec), type_of<ExperimentSpec>())) {
     const std::string line = fmt::format("\n  {}: {} -> {}", difference.path, difference.old_text, difference.new_text);
@@ -97,20 +101,25 @@ void check_differences(const ExperimentSpec& old_spec, const ExperimentSpec& new
     if (difference.resume == Resume::safe) taken += line;
   }
   if (!refused.empty()) {
-    fail(ErrorKind::config, "{}: the run cannot go on with another experiment; start a new run, or take these changes back:{}", run.string(), refused);
+    fail(ErrorKind::config,
+         "{}: the run cannot go on with another experiment; start a new run, or take these changes back:{}",
+         run.string(), refused);
   }
   if (!forced.empty() && !force) {
-    fail(ErrorKind::config, "{}: these changes would change the results of the run; add --force to take them:{}", run.string(), forced);
+    fail(ErrorKind::config, "{}: these changes would change the results of the run; add --force to take them:{}",
+         run.string(), forced);
   }
   if (!taken.empty()) log::info("changed for the rest of the run:{}", taken);
-  if (!forced.empty()) log::warn("changed by --force; the run no longer equals one that was not interrupted:{}", forced);
+  if (!forced.empty())
+    log::warn("changed by --force; the run no longer equals one that was not interrupted:{}", forced);
 }
 
 /// The whole checkpoint to go on from, after a warning for every newer one that is damaged.
 std::optional<CheckpointReader> find_checkpoint(const RunPaths& paths) {
   auto found = CheckpointStore(paths.checkpoints()).newest_valid();
   if (!found) return std::nullopt;
-  for (const auto& refused : found->refused) log::warn("{}: {}; falling back to {}", refused.path.string(), refused.reason, found->file.path.string());
+  for (const auto& refused : found->refused)
+    log::warn("{}: {}; falling back to {}", refused.path.string(), refused.reason, found->file.path.string());
   return std::move(found->reader);
 }
 
@@ -119,7 +128,9 @@ void check_same_data(const CheckpointReader& reader, Session& session, bool forc
   if (force) {
     log::warn("the data has changed since {} was written; going on by --force", reader.path().string());
   } else {
-    fail(ErrorKind::data, "the data is not what {} was trained on; restore it, or add --force to go on with the new one", reader.path().string());
+    fail(ErrorKind::data,
+         "the data is not what {} was trained on; restore it, or add --force to go on with the new one",
+         reader.path().string());
   }
 }
 
@@ -127,8 +138,10 @@ void warn_if_bits_may_differ(const CheckpointReader& reader, const Device& devic
   const bool same_device = reader.text_attribute("device") == device.name();
   const auto threads = reader.int_attribute("threads");
   if (same_device && threads == device.threads()) return;
-  log::warn("{} was written on {} with {} threads; going on on {} with {} threads, so bits may differ from an uninterrupted run",
-            reader.path().string(), reader.text_attribute("device"), threads, device.name(), device.threads());
+  log::warn(
+      "{} was written on {} with {} threads; going on on {} with {} threads, so bits may differ from an uninterrupted "
+      "run",
+      reader.path().string(), reader.text_attribute("device"), threads, device.name(), device.threads());
 }
 
 struct Continue {
@@ -149,12 +162,15 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   Running running = assemble(*how.spec, how.device, threads);
   if (reader) {
     if (reader->text_attribute("graph") != running.blueprint->graph_hash() && !how.force) {
-      fail(ErrorKind::data, "{}: its training step is not the one this config and version build; add --force to go on all the same", reader->path().string());
+      fail(ErrorKind::data,
+           "{}: its training step is not the one this config and version build; add --force to go on all the same",
+           reader->path().string());
     }
     check_same_data(*reader, *running.session, how.force);
     warn_if_bits_may_differ(*reader, *running.device);
   }
-  Trainer trainer(*running.session, paths, {.experiment_yaml = experiment_text(*how.spec), .data_digest = {}, .plans = {}}, observer);
+  Trainer trainer(*running.session, paths,
+                  {.experiment_yaml = experiment_text(*how.spec), .data_digest = {}, .plans = {}}, observer);
   if (reader) {
     trainer.resume(*reader);
   } else {
@@ -165,7 +181,11 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   const HostState& host = trainer.host();
   if (host.finished && (!how.longer || host.position.step >= running.blueprint->schedule().total_steps)) {
     log::info("{} is finished: {}", paths.root.string(), host.reason);
-    return {.directory = paths.root, .outcome = {true, host.reason, trainer.history().records.empty() ? HistoryRecord{} : trainer.history().records.back()}, .was_finished = true};
+    if (!read_status(paths).finished()) directory.record_end("finished", 0);  // it was killed right after its last save
+    return {.directory = paths.root,
+            .outcome = {true, host.reason,
+                        trainer.history().records.empty() ? HistoryRecord{} : trainer.history().records.back()},
+            .was_finished = true};
   }
   directory.write_config(experiment_text(*how.spec), how.original);
   log::open_file(paths.log());
@@ -181,7 +201,8 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   if (options.dry_run) return dry_run(spec, options.device);
 
   if (options.resume_auto) {
-    const auto runs = options.output ? std::vector<std::filesystem::path>{*options.output} : find_runs(spec.output.root, spec.output.project, spec.name);
+    const auto runs = options.output ? std::vector<std::filesystem::path>{*options.output}
+                                     : find_runs(spec.output.root, spec.output.project, spec.name);
     for (const auto& run : runs) {
       if (!std::filesystem::exists(RunPaths{run}.config())) continue;
       RunDirectory directory = RunDirectory::open(run);  // locked: an environment Error
@@ -193,19 +214,23 @@ RunResult train(const TrainOptions& options, Observer& observer) {
         continue;
       }
       log::info("continuing {}", run.string());
-      return continue_run(directory, {&spec, false, options.device, options.argv, "train", experiment.original, old.trainer.max != spec.trainer.max},
+      return continue_run(directory,
+                          {&spec, false, options.device, options.argv, "train", experiment.original,
+                           old.trainer.max != spec.trainer.max},
                           observer);
     }
   }
 
   // Everything that can fail for lack of data or memory has failed before a directory is made.
   Running running = assemble(spec, options.device, static_cast<int>(spec.trainer.threads));
-  RunDirectory directory = options.output ? RunDirectory::create_at(*options.output)
-                                          : RunDirectory::allocate(spec.output.root.value, spec.output.project, spec.name);
+  RunDirectory directory = options.output
+                               ? RunDirectory::create_at(*options.output)
+                               : RunDirectory::allocate(spec.output.root.value, spec.output.project, spec.name);
   directory.write_config(experiment_text(spec), experiment.original);
   log::open_file(directory.paths().log());
   directory.record_start(start_info("train", options.argv, *running.device, 0));
-  Trainer trainer(*running.session, directory.paths(), {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
+  Trainer trainer(*running.session, directory.paths(),
+                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
   trainer.begin();
   return run_in(directory, trainer);
 }
@@ -223,9 +248,11 @@ RunResult resume(const ResumeOptions& options, Observer& observer) {
     max.count += options.more->count;
   }
   check_differences(old, changed.spec, options.force, paths.root);
-  const std::string original = std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
+  const std::string original =
+      std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
   const bool longer = old.trainer.max != changed.spec.trainer.max;
-  return continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer}, observer);
+  return continue_run(
+      directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer}, observer);
 }
 
 }  // namespace trainctl

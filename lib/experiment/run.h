@@ -24,8 +24,9 @@ struct TrainOptions {
   Overrides overrides;
   std::optional<std::filesystem::path> output;  ///< the run directory itself
   std::string device;                           ///< empty: as the config says
-  bool resume_auto = false;  ///< continue the newest run of this project and name that agrees in everything fixed, if it is unfinished
-  bool dry_run = false;      ///< one training and one validation batch; writes nothing
+  bool resume_auto =
+      false;  ///< continue the newest run of this project and name that agrees in everything fixed, if it is unfinished
+  bool dry_run = false;  ///< one training and one validation batch; writes nothing
   std::vector<std::string> argv;
 };
 /// Starts (or with resume_auto, continues) a run.

@@ -15,11 +15,13 @@ Builder::Scope::Scope(Builder& builder, std::string_view name) : builder_(builde
   builder.path_ += name;
 }
 
-Builder::Scope::~Scope() { builder_.path_.resize(path_length_); }
+Builder::Scope::~Scope() {
+  builder_.path_.resize(path_length_);
+}
 
 Values Builder::apply(std::string_view op, AttributesPtr attributes, const Values& inputs) {
-  return graph_->apply(OpRegistry::instance().get(op), std::move(attributes), inputs, forward_ >= 0 ? graph_->nodes()[forward_].path : path_,
-                       forward_);
+  return graph_->apply(OpRegistry::instance().get(op), std::move(attributes), inputs,
+                       forward_ >= 0 ? graph_->nodes()[forward_].path : path_, forward_);
 }
 
 Value Builder::parameter(std::string_view name, Shape shape, Init init) {
@@ -28,7 +30,8 @@ Value Builder::parameter(std::string_view name, Shape shape, Init init) {
 }
 
 int Builder::buffer(std::string_view name, TensorType type, Init init) {
-  return graph_->state_spec().declare({fmt::format("{}{}{}{}", prefix_, path_, path_.empty() ? "" : ".", name), type, init});
+  return graph_->state_spec().declare(
+      {fmt::format("{}{}{}{}", prefix_, path_, path_.empty() ? "" : ".", name), type, init});
 }
 
 Value Builder::number(double value, std::string_view live_path) {

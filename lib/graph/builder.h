@@ -32,11 +32,12 @@ struct BuiltLayer {
   std::vector<int> parameters;  ///< state indices, trainable ones, its inner layers' included
 };
 
-/// Appends to a graph on behalf of layers, losses and optimizers. Paths nest: a layer names its parameters, the scopes around it make the
-/// full name ("model/" + "layer1.0.conv" + ".weight").
+/// Appends to a graph on behalf of layers, losses and optimizers. Paths nest: a layer names its parameters, the scopes
+/// around it make the full name ("model/" + "layer1.0.conv" + ".weight").
 class Builder {
  public:
-  Builder(Graph& graph, const BuildContext& context, bool training) : graph_(&graph), context_(&context), training_(training) {}
+  Builder(Graph& graph, const BuildContext& context, bool training)
+      : graph_(&graph), context_(&context), training_(training) {}
 
   Graph& graph() const { return *graph_; }
   const BuildContext& context() const { return *context_; }
@@ -45,13 +46,16 @@ class Builder {
 
   Values apply(std::string_view op, AttributesPtr attributes, const Values& inputs);
   /// For ops of one output.
-  Value apply1(std::string_view op, AttributesPtr attributes, const Values& inputs) { return apply(op, std::move(attributes), inputs)[0]; }
+  Value apply1(std::string_view op, AttributesPtr attributes, const Values& inputs) {
+    return apply(op, std::move(attributes), inputs)[0];
+  }
 
   /// A trainable f32 tensor "model/<scope>.<name>".
   Value parameter(std::string_view name, Shape shape, Init init);
   /// State that training changes but no optimizer owns, such as running statistics. Read it with graph().latest(index).
   int buffer(std::string_view name, TensorType type, Init init);
-  /// A number that a policy may drive, as an f32 scalar: the step's row where `live_path` has a policy, else the constant `value`.
+  /// A number that a policy may drive, as an f32 scalar: the step's row where `live_path` has a policy, else the
+  /// constant `value`.
   Value number(double value, std::string_view live_path);
   /// Number of training batches done so far (i64 scalar): the index of all randomness in the step.
   Value step() { return graph_->scalar("step", DType::i64); }
@@ -79,7 +83,8 @@ class Builder {
   /// Prefix of parameter names: "model/" by default; a step with several models sets "teacher/" and so on.
   void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
 
-  /// Gradients of a scalar objective with respect to `wrt` (null where it does not depend on one). Can be asked several times.
+  /// Gradients of a scalar objective with respect to `wrt` (null where it does not depend on one). Can be asked several
+  /// times.
   Values gradients(Value objective, std::span<const Value> wrt);
 
  private:

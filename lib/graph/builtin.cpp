@@ -30,9 +30,11 @@ class Reshape final : public Op {
     return {{inputs[0]->dtype, shape}};
   }
   Values vjp(Builder& builder, const VjpArguments& arguments) const override {
-    return {builder.apply1("reshape", std::make_shared<ReshapeAttributes>(arguments.inputs[0].shape()), {arguments.cotangents[0]})};
+    return {builder.apply1("reshape", std::make_shared<ReshapeAttributes>(arguments.inputs[0].shape()),
+                           {arguments.cotangents[0]})};
   }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const override {
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
     outputs[0].data = inputs[0]->data;
   }
   Cost cost(const Attributes&, InputTypes, std::span<const TensorType>) const override { return {}; }
@@ -48,9 +50,11 @@ class Pack final : public Op {
     require(pack.offsets.size() == inputs.size(), "pack needs an offset for each input");
     return {{inputs[0]->dtype, {pack.total}}};
   }
-  void reference(const Attributes& attributes, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const override {
+  void reference(const Attributes& attributes, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
     const auto& pack = as<PackAttributes>(attributes);
-    for (std::size_t i = 0; i < inputs.size(); ++i) std::ranges::copy(inputs[i]->data, outputs[0].data.begin() + pack.offsets[i]);
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      std::ranges::copy(inputs[i]->data, outputs[0].data.begin() + pack.offsets[i]);
   }
   Cost cost(const Attributes&, InputTypes, std::span<const TensorType>) const override { return {}; }
 };
@@ -60,7 +64,8 @@ class Reorder final : public Op {
  public:
   std::string_view name() const override { return "reorder"; }
   std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const override {
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
     outputs[0].data = inputs[0]->data;
   }
 };

@@ -29,10 +29,12 @@ Value Graph::scalar(std::string_view name, DType dtype) {
 }
 
 Value Graph::constant(TensorType type, std::vector<double> values) {
-  require(values.size() == 1 || static_cast<std::int64_t>(values.size()) == type.elements(), "a constant has the wrong number of values");
+  require(values.size() == 1 || static_cast<std::int64_t>(values.size()) == type.elements(),
+          "a constant has the wrong number of values");
   for (std::size_t id = 0; id < values_.size(); ++id) {
     const ValueInfo& info = values_[id];
-    if (info.kind == ValueInfo::Kind::constant && info.type == type && info.constant == values) return {this, static_cast<int>(id)};
+    if (info.kind == ValueInfo::Kind::constant && info.type == type && info.constant == values)
+      return {this, static_cast<int>(id)};
   }
   return add_value({.type = type, .kind = ValueInfo::Kind::constant, .constant = std::move(values)});
 }
@@ -46,7 +48,8 @@ Value Graph::state(int index) {
 
 Values Graph::apply(const Op& op, AttributesPtr attributes, const Values& inputs, std::string path, int forward) {
   static const AttributesPtr none = std::make_shared<Attributes>();
-  GraphNode node{.op = &op, .attributes = attributes ? std::move(attributes) : none, .path = std::move(path), .forward = forward};
+  GraphNode node{
+      .op = &op, .attributes = attributes ? std::move(attributes) : none, .path = std::move(path), .forward = forward};
   std::vector<const TensorType*> types;
   for (const Value& input : inputs) {
     require(!input || input.graph() == this, "an operand belongs to another graph");
@@ -79,17 +82,24 @@ Value Graph::latest(int state) {
   return this->state(state);
 }
 
-void Graph::output(std::string name, Value value) { outputs_.push_back({std::move(name), value.id()}); }
+void Graph::output(std::string name, Value value) {
+  outputs_.push_back({std::move(name), value.id()});
+}
 
 std::string Graph::value_name(int value) const {
   const ValueInfo& info = values_[value];
   switch (info.kind) {
-    case ValueInfo::Kind::input: return info.name;
-    case ValueInfo::Kind::scalar: return "$" + info.name;
-    case ValueInfo::Kind::state: return (*state_)[info.state].name;
+    case ValueInfo::Kind::input:
+      return info.name;
+    case ValueInfo::Kind::scalar:
+      return "$" + info.name;
+    case ValueInfo::Kind::state:
+      return (*state_)[info.state].name;
     case ValueInfo::Kind::constant:
-      return info.constant.size() == 1 ? fmt::format("{}", info.constant[0]) : fmt::format("constant{}", info.type.shape.text());
-    case ValueInfo::Kind::result: return fmt::format("%{}", value);
+      return info.constant.size() == 1 ? fmt::format("{}", info.constant[0])
+                                       : fmt::format("constant{}", info.type.shape.text());
+    case ValueInfo::Kind::result:
+      return fmt::format("%{}", value);
   }
   return "";
 }
@@ -153,7 +163,8 @@ std::string Graph::text() const {
     }
     text += fmt::format(") @{}\n", node.path);
   }
-  for (const Update& update : updates_) text += fmt::format("{} := {}\n", (*state_)[update.state].name, value_name(update.value));
+  for (const Update& update : updates_)
+    text += fmt::format("{} := {}\n", (*state_)[update.state].name, value_name(update.value));
   for (const Output& output : outputs_) text += fmt::format("{} -> {}\n", value_name(output.value), output.name);
   return text;
 }

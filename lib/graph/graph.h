@@ -46,11 +46,11 @@ struct ValueInfo {
   };
   TensorType type;
   Kind kind = Kind::result;
-  std::string name{};            ///< of an input or scalar; a result's is made from its node
-  int state = -1;                ///< kind state: index in the StateSpec
+  std::string name{};              ///< of an input or scalar; a result's is made from its node
+  int state = -1;                  ///< kind state: index in the StateSpec
   std::vector<double> constant{};  ///< kind constant: one number for all elements, or one each
-  int node = -1;                 ///< kind result: the node
-  int output = 0;                ///< kind result: which output of it
+  int node = -1;                   ///< kind result: the node
+  int output = 0;                  ///< kind result: which output of it
 };
 
 struct GraphNode {
@@ -62,8 +62,9 @@ struct GraphNode {
   int forward = -1;  ///< for a node that a vjp made: the node whose gradient it computes
 };
 
-/// Ops applied to values. Nodes only ever refer to earlier values, so creation order is a valid order to run in. State changes by
-/// `updates`: a state variable takes a value when the program has run; a reader of the old version always sees the old one.
+/// Ops applied to values. Nodes only ever refer to earlier values, so creation order is a valid order to run in. State
+/// changes by `updates`: a state variable takes a value when the program has run; a reader of the old version always
+/// sees the old one.
 class Graph {
  public:
   struct Update {
@@ -104,12 +105,14 @@ class Graph {
 
   /// Number of reads of each value by nodes, updates and outputs.
   std::vector<int> reader_counts() const;
-  /// Replaces the uses of one value by another of the same type, in nodes from `first_node` on, in updates and in outputs.
+  /// Replaces the uses of one value by another of the same type, in nodes from `first_node` on, in updates and in
+  /// outputs.
   void replace_uses(int old_value, int new_value, int first_node = 0);
   /// Drops nodes that no update and no output needs. Value ids stay.
   void remove_dead_nodes();
-  /// Replaces the nodes `swallowed` by one that computes the values in `fused.outputs`, which they computed. Nodes are reordered where a
-  /// reader of those values stood too early. False, and nothing done, where no order exists: an operand of `fused` depends on its outputs.
+  /// Replaces the nodes `swallowed` by one that computes the values in `fused.outputs`, which they computed. Nodes are
+  /// reordered where a reader of those values stood too early. False, and nothing done, where no order exists: an
+  /// operand of `fused` depends on its outputs.
   bool fuse(const std::vector<int>& swallowed, GraphNode fused);
   /// A line per node; equal graphs give equal text.
   std::string text() const;
@@ -126,6 +129,8 @@ class Graph {
   std::vector<Output> outputs_;
 };
 
-inline TensorType Value::type() const { return graph_->info(id_).type; }
+inline TensorType Value::type() const {
+  return graph_->info(id_).type;
+}
 
 }  // namespace trainctl

@@ -40,7 +40,8 @@ Interpretation interpret(const Graph& graph, const Bindings& bindings) {
     node.op->reference(*node.attributes, inputs, outputs);
     for (std::size_t i = 0; i < outputs.size(); ++i) result.values[node.outputs[i]] = std::move(outputs[i]);
   }
-  for (const auto& update : graph.updates()) result.new_state[graph.state_spec()[update.state].name] = value(update.value);
+  for (const auto& update : graph.updates())
+    result.new_state[graph.state_spec()[update.state].name] = value(update.value);
   for (const auto& output : graph.outputs()) result.outputs[output.name] = value(output.value);
   return result;
 }

@@ -4,7 +4,9 @@
 
 namespace trainctl {
 
-Values Op::vjp(Builder&, const VjpArguments& arguments) const { return Values(arguments.inputs.size()); }
+Values Op::vjp(Builder&, const VjpArguments& arguments) const {
+  return Values(arguments.inputs.size());
+}
 
 Cost Op::cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const {
   Cost cost;

@@ -41,7 +41,8 @@ struct VjpArguments {
   std::span<const bool> wanted;       ///< which inputs need a gradient
 };
 
-/// A pure function of tensors. Stateless, one instance a kind of op, registered under its name; lib/ops has one file for each.
+/// A pure function of tensors. Stateless, one instance a kind of op, registered under its name; lib/ops has one file
+/// for each.
 class Op {
  public:
   /// How the planner treats the output's memory.
@@ -55,13 +56,15 @@ class Op {
   virtual std::string_view name() const = 0;
   virtual Storage storage() const { return Storage::compute; }
 
-  /// Types of the outputs. Throws a config Error that says which shapes do not fit and why. An operand left out is null.
+  /// Types of the outputs. Throws a config Error that says which shapes do not fit and why. An operand left out is
+  /// null.
   virtual std::vector<TensorType> infer(const Attributes& attributes, InputTypes inputs) const = 0;
-  /// Gradient with respect to each input (null where zero or not wanted), as nodes appended to the graph. By default the op has no gradient:
-  /// nothing flows through it.
+  /// Gradient with respect to each input (null where zero or not wanted), as nodes appended to the graph. By default
+  /// the op has no gradient: nothing flows through it.
   virtual Values vjp(Builder& builder, const VjpArguments& arguments) const;
   /// The op in float64. `outputs` have their shapes and are zero. An operand left out is null.
-  virtual void reference(const Attributes& attributes, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const = 0;
+  virtual void reference(const Attributes& attributes, std::span<const RefTensor* const> inputs,
+                         std::span<RefTensor> outputs) const = 0;
   /// By default no flops, and all inputs and outputs moved once.
   virtual Cost cost(const Attributes& attributes, InputTypes inputs, std::span<const TensorType> outputs) const;
 };

@@ -10,8 +10,8 @@ namespace trainctl {
 int StateSpec::declare(StateVariable variable) {
   if (const int existing = find(variable.name); existing >= 0) {
     if (variables_[existing].type != variable.type) {
-      fail(ErrorKind::internal, "state '{}' is declared as {} and as {}", variable.name, variables_[existing].type.text(),
-           variable.type.text());
+      fail(ErrorKind::internal, "state '{}' is declared as {} and as {}", variable.name,
+           variables_[existing].type.text(), variable.type.text());
     }
     return existing;
   }
@@ -32,7 +32,8 @@ int StateSpec::make_group(std::string name, const std::vector<int>& members, boo
   const int root = size();
   for (const int member : members) {
     StateVariable& variable = variables_[member];
-    require(variable.root < 0 && variable.type.dtype == variables_[members[0]].type.dtype, "a state variable cannot join the group");
+    require(variable.root < 0 && variable.type.dtype == variables_[members[0]].type.dtype,
+            "a state variable cannot join the group");
     variable.root = root;
     variable.root_offset = total;
     total += (variable.type.elements() + alignment - 1) / alignment * alignment;

@@ -11,8 +11,8 @@
 
 namespace trainctl {
 
-/// The distribution that a state variable starts from. Random ones draw from Philox with stream hash(seed, name), so a variable's start
-/// depends on the seed, its name and nothing else.
+/// The distribution that a state variable starts from. Random ones draw from Philox with stream hash(seed, name), so a
+/// variable's start depends on the seed, its name and nothing else.
 struct Init {
   enum class Kind : std::uint8_t { constant, uniform, normal };
   Kind kind = Kind::constant;
@@ -27,16 +27,18 @@ struct Init {
 
 /// One named tensor that persists between steps.
 struct StateVariable {
-  std::string name;  ///< its path in a checkpoint: "model/0.weight", "optimizer/default/exp_avg/0.weight", "metrics/train/loss"
+  std::string
+      name;  ///< its path in a checkpoint: "model/0.weight", "optimizer/default/exp_avg/0.weight", "metrics/train/loss"
   TensorType type;
   Init init;
-  bool saved = true;       ///< whether checkpoints hold it
-  bool trainable = false;  ///< whether an optimizer may own it
-  int root = -1;           ///< index of the variable in whose memory it lies, or -1 if it has its own
+  bool saved = true;             ///< whether checkpoints hold it
+  bool trainable = false;        ///< whether an optimizer may own it
+  int root = -1;                 ///< index of the variable in whose memory it lies, or -1 if it has its own
   std::int64_t root_offset = 0;  ///< first element within the root
 };
 
-/// All state of an experiment, shared by its graphs. A variable is declared by the first graph that uses it; later ones must agree on its type.
+/// All state of an experiment, shared by its graphs. A variable is declared by the first graph that uses it; later ones
+/// must agree on its type.
 class StateSpec {
  public:
   static constexpr std::int64_t alignment = 16;  ///< members of a group begin at multiples of this many elements
@@ -48,11 +50,13 @@ class StateSpec {
   const StateVariable& operator[](int index) const { return variables_[index]; }
   int size() const { return static_cast<int>(variables_.size()); }
 
-  /// Lays the members (all of one dtype, none in a group yet) one behind the other in the memory of a new one-dimensional variable.
-  /// What lies between members for alignment is zero and must stay so. Returns the root's index.
+  /// Lays the members (all of one dtype, none in a group yet) one behind the other in the memory of a new
+  /// one-dimensional variable. What lies between members for alignment is zero and must stay so. Returns the root's
+  /// index.
   int make_group(std::string name, const std::vector<int>& members, bool saved = false);
-  /// A group of new variables with the types and offsets of `like`'s members: gradients, optimizer slots. A member's name is `prefix`
-  /// followed by the name of the member it belongs to less its first component ("model/0.weight" → "<prefix>/0.weight").
+  /// A group of new variables with the types and offsets of `like`'s members: gradients, optimizer slots. A member's
+  /// name is `prefix` followed by the name of the member it belongs to less its first component ("model/0.weight" →
+  /// "<prefix>/0.weight").
   int make_group_like(std::string name, int like, std::string_view prefix, Init init, bool saved);
   /// Members of a group in order of their offsets.
   std::vector<int> members(int root) const;

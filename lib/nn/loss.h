@@ -12,6 +12,8 @@ struct Loss {
   virtual ~Loss() = default;
   /// An f32 scalar: the mean over the batch. Throws a config Error if output and target do not fit each other.
   virtual Value build(Builder& builder, Value output, Value target) const = 0;
+  /// Whether targets are class numbers that index axis 1 of the output.
+  virtual bool takes_classes() const { return false; }
 };
 
 }  // namespace trainctl

@@ -21,6 +21,7 @@ namespace trainctl {
 struct Batch {
   std::map<std::string, Value, std::less<>> fields;
   std::int64_t samples = 0;
+  std::map<std::string, std::int64_t, std::less<>> classes{};  ///< of the fields that are class numbers
   /// The field; a config Error lists those there are.
   Value field(std::string_view name) const;
 };

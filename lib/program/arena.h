@@ -20,7 +20,8 @@ struct ArenaPlan {
 
 constexpr std::size_t arena_alignment = 64;
 
-/// Offsets at which no two blocks that are live at the same time overlap. Largest first, each at the lowest gap that takes it (Pisarchyk & Lee, 2020).
+/// Offsets at which no two blocks that are live at the same time overlap. Largest first, each at the lowest gap that
+/// takes it (Pisarchyk & Lee, 2020).
 ArenaPlan plan_arena(const std::vector<Lifetime>& lifetimes);
 
 }  // namespace trainctl

@@ -25,7 +25,8 @@ void find_lifetimes(Plan& plan) {
     touch(step.workspace, i);
     touch(step.residual, i);
   }
-  for (const Plan::Output& output : plan.outputs) touch(plan.tensors[output.tensor].storage, static_cast<int>(plan.steps.size()));
+  for (const Plan::Output& output : plan.outputs)
+    touch(plan.tensors[output.tensor].storage, static_cast<int>(plan.steps.size()));
 }
 
 /// Lets results take the place of operands that nobody reads afterwards, where the kernel allows it.
@@ -38,8 +39,12 @@ void share_in_place(Plan& plan) {
       const PlacedTensor& output = plan.tensors[step.outputs[out]];
       Storage& from = plan.storages[input.storage];
       Storage& to = plan.storages[output.storage];
-      if (input.storage == output.storage || from.kind != Storage::Kind::transient || to.kind != Storage::Kind::transient) continue;
-      if (from.last_step != i || to.first_step != i || input.offset != 0 || output.offset != 0 || from.bytes != to.bytes) continue;
+      if (input.storage == output.storage || from.kind != Storage::Kind::transient ||
+          to.kind != Storage::Kind::transient)
+        continue;
+      if (from.last_step != i || to.first_step != i || input.offset != 0 || output.offset != 0 ||
+          from.bytes != to.bytes)
+        continue;
       // The same operand given twice, or read under another name by this step, must keep its old contents.
       int reads = 0;
       for (const int tensor : step.inputs) reads += tensor >= 0 && plan.tensors[tensor].storage == input.storage;

@@ -1,4 +1,5 @@
-// From a graph to a program on paper: which kernel runs each node, in which layouts, and where every tensor lies. Nothing here touches a device's memory.
+// From a graph to a program on paper: which kernel runs each node, in which layouts, and where every tensor lies.
+// Nothing here touches a device's memory.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +19,8 @@ struct PlanOptions {
   bool fuse = true;
 };
 
-/// A block of memory, which may hold several tensors: views of each other, members of a group, an operand and the result computed in its place.
+/// A block of memory, which may hold several tensors: views of each other, members of a group, an operand and the
+/// result computed in its place.
 struct Storage {
   enum class Kind : std::uint8_t {
     transient,     ///< in the arena, at `offset`
@@ -27,7 +29,7 @@ struct Storage {
     input,
     scalar,
     constant,
-    merged,        ///< has become part of another block
+    merged,  ///< has become part of another block
   };
   Kind kind = Kind::transient;
   std::size_t bytes = 0;
@@ -52,16 +54,16 @@ struct PlacedTensor {
 struct PlannedStep {
   const Op* op = nullptr;
   AttributesPtr attributes;
-  std::string path;              ///< of the layer it belongs to
-  int node = -1;                 ///< in the graph as it was rewritten; -1 for a reorder or copy
+  std::string path;  ///< of the layer it belongs to
+  int node = -1;     ///< in the graph as it was rewritten; -1 for a reorder or copy
   const KernelRegistry::Entry* kernel = nullptr;
   KernelPlan plan;
-  std::vector<int> inputs;       ///< tensors; -1 for an operand left out
+  std::vector<int> inputs;  ///< tensors; -1 for an operand left out
   std::vector<int> outputs;
   std::vector<Layout> given_layouts;  ///< of the inputs, as the kernel was asked
-  int workspace = -1;            ///< storage
-  int residual = -1;             ///< storage: written by a forward step, read by its backward steps
-  int forward_step = -1;         ///< for a backward step: the forward step of its pair
+  int workspace = -1;                 ///< storage
+  int residual = -1;                  ///< storage: written by a forward step, read by its backward steps
+  int forward_step = -1;              ///< for a backward step: the forward step of its pair
   bool training = false;
   Cost cost;
 };
@@ -77,8 +79,8 @@ struct Plan {
     int tensor;
   };
   std::vector<Output> outputs;
-  std::vector<int> updated_states;         ///< roots whose memory the program changes
-  std::vector<ValueInfo> values;           ///< of the graph, for inputs, scalars and constants
+  std::vector<int> updated_states;  ///< roots whose memory the program changes
+  std::vector<ValueInfo> values;    ///< of the graph, for inputs, scalars and constants
   std::size_t arena_bytes = 0;
   std::string graph_hash;
 
@@ -94,7 +96,8 @@ struct Plan {
   Peak peak() const;
 };
 
-/// Fuses, chooses kernels and layouts, and places everything. The graph is changed by the rewrites. An environment Error if a node has no kernel on the device.
+/// Fuses, chooses kernels and layouts, and places everything. The graph is changed by the rewrites. An environment
+/// Error if a node has no kernel on the device.
 Plan plan_program(Graph& graph, const PlanOptions& options);
 
 /// The request that a planned step's kernel was given, with the memory its spans refer to.

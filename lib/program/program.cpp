@@ -20,12 +20,23 @@ void fill(std::vector<std::byte>& bytes, const std::vector<double>& values) {
 std::vector<std::byte> constant_bytes(const ValueInfo& info) {
   std::vector<std::byte> bytes(info.type.bytes());
   switch (info.type.dtype) {
-    case DType::f32: fill<float>(bytes, info.constant); break;
-    case DType::f64: fill<double>(bytes, info.constant); break;
-    case DType::i32: fill<std::int32_t>(bytes, info.constant); break;
-    case DType::i64: fill<std::int64_t>(bytes, info.constant); break;
-    case DType::u8: fill<std::uint8_t>(bytes, info.constant); break;
-    case DType::bf16: fail(ErrorKind::internal, "a constant cannot be bf16");
+    case DType::f32:
+      fill<float>(bytes, info.constant);
+      break;
+    case DType::f64:
+      fill<double>(bytes, info.constant);
+      break;
+    case DType::i32:
+      fill<std::int32_t>(bytes, info.constant);
+      break;
+    case DType::i64:
+      fill<std::int64_t>(bytes, info.constant);
+      break;
+    case DType::u8:
+      fill<std::uint8_t>(bytes, info.constant);
+      break;
+    case DType::bf16:
+      fail(ErrorKind::internal, "a constant cannot be bf16");
   }
   return bytes;
 }
@@ -55,14 +66,19 @@ Program::Program(ProgramSet& set, Plan plan) : set_(set), plan_(std::move(plan))
   for (std::size_t i = 0; i < plan_.storages.size(); ++i) {
     const Storage& storage = plan_.storages[i];
     switch (storage.kind) {
-      case Storage::Kind::state: storage_address_[i] = set.state_.address(storage.state); break;
+      case Storage::Kind::state:
+        storage_address_[i] = set.state_.address(storage.state);
+        break;
       case Storage::Kind::working_copy: {
-        auto& copy = set.state_.working_copy(storage.state, storage.layout, plan_.options.device, plan_.options.threads);
+        auto& copy =
+            set.state_.working_copy(storage.state, storage.layout, plan_.options.device, plan_.options.threads);
         copies_.push_back(&copy);
         storage_address_[i] = copy.memory.data();
         break;
       }
-      case Storage::Kind::scalar: storage_address_[i] = set.scalars_.address(set.scalars_.slot(plan_.values[storage.value].name)); break;
+      case Storage::Kind::scalar:
+        storage_address_[i] = set.scalars_.address(set.scalars_.slot(plan_.values[storage.value].name));
+        break;
       case Storage::Kind::input:
       case Storage::Kind::constant: {
         own_.emplace_back(set.device_, storage.bytes);
@@ -73,7 +89,8 @@ Program::Program(ProgramSet& set, Plan plan) : set_(set), plan_(std::move(plan))
         break;
       }
       case Storage::Kind::transient:
-      case Storage::Kind::merged: break;
+      case Storage::Kind::merged:
+        break;
     }
   }
   bind();
@@ -144,7 +161,9 @@ std::size_t Program::output_tensor(std::string_view name) const {
   fail(ErrorKind::internal, "the program has no output '{}'", name);
 }
 
-const TensorType& Program::output_type(std::string_view name) const { return plan_.tensors[output_tensor(name)].type; }
+const TensorType& Program::output_type(std::string_view name) const {
+  return plan_.tensors[output_tensor(name)].type;
+}
 
 void Program::read_output(std::string_view name, void* host) const {
   const auto tensor = static_cast<int>(output_tensor(name));

@@ -17,11 +17,12 @@ namespace trainctl {
 
 class Program;
 
-/// What the programs of an experiment share: the device, the state, the row of scalars, and one arena, as large as the largest program needs, since they never run
-/// at the same time.
+/// What the programs of an experiment share: the device, the state, the row of scalars, and one arena, as large as the
+/// largest program needs, since they never run at the same time.
 class ProgramSet {
  public:
-  ProgramSet(Device& device, StateStore& state, ScalarRow& scalars) : device_(device), state_(state), scalars_(scalars) {}
+  ProgramSet(Device& device, StateStore& state, ScalarRow& scalars)
+      : device_(device), state_(state), scalars_(scalars) {}
 
   /// Makes a planned program ready to run.
   Program& add(Plan plan);
@@ -74,10 +75,10 @@ class Program {
   Plan plan_;
   std::vector<std::unique_ptr<Launch>> launches_;
   std::vector<void*> storage_address_;
-  std::vector<void*> operands_;         // inputs then outputs of each step, one behind the other
+  std::vector<void*> operands_;  // inputs then outputs of each step, one behind the other
   std::vector<BoundLaunch> bound_;
   std::unique_ptr<Replay> replay_;
-  std::vector<Buffer> own_;             // constants and inputs
+  std::vector<Buffer> own_;  // constants and inputs
   std::vector<StateStore::WorkingCopy*> copies_;
 };
 

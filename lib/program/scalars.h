@@ -11,8 +11,9 @@
 
 namespace trainctl {
 
-/// Named scalars of all programs of an experiment: each an eight-byte slot of a row. Kernels read the row at fixed addresses; the host fills a row of its own and
-/// publishes it as a whole before the step that it belongs to, in the device's order, so nothing is overwritten under a running step.
+/// Named scalars of all programs of an experiment: each an eight-byte slot of a row. Kernels read the row at fixed
+/// addresses; the host fills a row of its own and publishes it as a whole before the step that it belongs to, in the
+/// device's order, so nothing is overwritten under a running step.
 class ScalarRow {
  public:
   static constexpr int capacity = 512;

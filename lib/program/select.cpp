@@ -61,7 +61,11 @@ bool has_kernel(const GraphNode& node, const Graph& graph, const PlanOptions& op
 }
 
 Selection::Selection(const Graph& graph, Plan& plan)
-    : graph_(graph), plan_(plan), differentiated_(graph.nodes().size()), step_of_node_(graph.nodes().size(), -1), primary_(graph.values().size(), -1) {
+    : graph_(graph),
+      plan_(plan),
+      differentiated_(graph.nodes().size()),
+      step_of_node_(graph.nodes().size(), -1),
+      primary_(graph.values().size(), -1) {
   for (const GraphNode& node : graph.nodes()) {
     if (node.forward >= 0) differentiated_[node.forward] = true;
   }
@@ -70,9 +74,15 @@ Selection::Selection(const Graph& graph, Plan& plan)
 void Selection::run() {
   for (int node = 0; node < static_cast<int>(graph_.nodes().size()); ++node) {
     switch (graph_.nodes()[node].op->storage()) {
-      case Op::Storage::compute: select_node(node); break;
-      case Op::Storage::view: select_view(node); break;
-      case Op::Storage::pack: select_pack(node); break;
+      case Op::Storage::compute:
+        select_node(node);
+        break;
+      case Op::Storage::view:
+        select_view(node);
+        break;
+      case Op::Storage::pack:
+        select_pack(node);
+        break;
     }
   }
   place_updates();
@@ -98,7 +108,8 @@ std::pair<int, std::size_t> Selection::state_memory(int state) {
   const std::size_t offset = static_cast<std::size_t>(variable.root_offset) * size_bytes(variable.type.dtype);
   if (found != state_storage_.end()) return {found->second, offset};
   const StateVariable& owner = graph_.state_spec()[root];
-  const int storage = add_storage({.kind = Storage::Kind::state, .bytes = owner.type.bytes(), .state = root, .name = owner.name});
+  const int storage =
+      add_storage({.kind = Storage::Kind::state, .bytes = owner.type.bytes(), .state = root, .name = owner.name});
   state_storage_[root] = storage;
   return {storage, offset};
 }
@@ -114,7 +125,8 @@ int Selection::tensor_of(int value) {
   const Storage::Kind kind = info.kind == ValueInfo::Kind::input    ? Storage::Kind::input
                              : info.kind == ValueInfo::Kind::scalar ? Storage::Kind::scalar
                                                                     : Storage::Kind::constant;
-  const int storage = add_storage({.kind = kind, .bytes = info.type.bytes(), .value = value, .name = graph_.value_name(value)});
+  const int storage =
+      add_storage({.kind = kind, .bytes = info.type.bytes(), .value = value, .name = graph_.value_name(value)});
   return primary_[value] = add_tensor(info.type, {}, storage);
 }
 
@@ -149,8 +161,11 @@ int Selection::tensor_in(int value, const Layout& layout) {
     const auto [found, added] = working_copies_.try_emplace({info.state, layout.tag()}, -1);
     if (added) {
       const std::string name = graph_.state_spec()[info.state].name + " as " + layout.tag();
-      const int storage =
-          add_storage({.kind = Storage::Kind::working_copy, .bytes = layout.bytes(type), .state = info.state, .layout = layout, .name = name});
+      const int storage = add_storage({.kind = Storage::Kind::working_copy,
+                                       .bytes = layout.bytes(type),
+                                       .state = info.state,
+                                       .layout = layout,
+                                       .name = name});
       found->second = add_tensor(type, layout, storage);
     }
     return found->second;
@@ -193,8 +208,8 @@ void Selection::select_node(int index) {
                               .deterministic = plan_.options.deterministic};
   auto choice = choose(request, plan_.options);
   if (!choice) {
-    fail(ErrorKind::environment, "{}: no kernel for '{}' on device {}; use --device cpu for this model", node.path, node.op->name(),
-         plan_.options.device);
+    fail(ErrorKind::environment, "{}: no kernel for '{}' on device {}; use --device cpu for this model", node.path,
+         node.op->name(), plan_.options.device);
   }
   step.kernel = choice->kernel;
   step.plan = std::move(choice->plan);
@@ -205,14 +220,17 @@ void Selection::select_node(int index) {
   }
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const Layout& layout = step.plan.outputs[i];
-    const int storage = add_storage({.bytes = layout.bytes(outputs[i]), .name = std::string(node.op->name()) + " of " + node.path});
+    const int storage =
+        add_storage({.bytes = layout.bytes(outputs[i]), .name = std::string(node.op->name()) + " of " + node.path});
     step.outputs.push_back(primary_[node.outputs[i]] = add_tensor(outputs[i], layout, storage));
   }
   if (step.plan.workspace_bytes) {
-    step.workspace = add_storage({.bytes = step.plan.workspace_bytes, .name = fmt::format("workspace of {} {}", node.op->name(), node.path)});
+    step.workspace = add_storage(
+        {.bytes = step.plan.workspace_bytes, .name = fmt::format("workspace of {} {}", node.op->name(), node.path)});
   }
   if (step.plan.residual_bytes) {
-    step.residual = add_storage({.bytes = step.plan.residual_bytes, .name = fmt::format("residual of {} {}", node.op->name(), node.path)});
+    step.residual = add_storage(
+        {.bytes = step.plan.residual_bytes, .name = fmt::format("residual of {} {}", node.op->name(), node.path)});
   } else if (step.forward_step >= 0) {
     step.residual = plan_.steps[step.forward_step].residual;
   }
@@ -252,7 +270,8 @@ void Selection::select_pack(int index) {
     const int primary = tensor_of(node.inputs[i]);
     // A gradient in a kernel's own layout is reordered right into its place.
     const bool in_place = plan_.tensors[primary].layout.row_major() && may_place(plan_.tensors[primary].storage) &&
-                          plan_.tensors[primary].offset == 0 && plan_.storages[plan_.tensors[primary].storage].bytes == input_type.bytes();
+                          plan_.tensors[primary].offset == 0 &&
+                          plan_.storages[plan_.tensors[primary].storage].bytes == input_type.bytes();
     if (in_place) {
       merge(plan_.tensors[primary].storage, storage, offset);
     } else {
@@ -267,7 +286,8 @@ bool Selection::readers_come_first(int storage, int state_storage) const {
   const auto lies_in = [&](int tensor, int where) { return tensor >= 0 && plan_.tensors[tensor].storage == where; };
   for (int i = 0; i < static_cast<int>(plan_.steps.size()); ++i) {
     const PlannedStep& step = plan_.steps[i];
-    if (std::ranges::any_of(step.outputs, [&](int tensor) { return lies_in(tensor, storage); })) first_writer = std::min(first_writer, i);
+    if (std::ranges::any_of(step.outputs, [&](int tensor) { return lies_in(tensor, storage); }))
+      first_writer = std::min(first_writer, i);
     // What was placed there by an earlier update is written there too, after all its readers.
     if (std::ranges::any_of(step.inputs, [&](int tensor) { return lies_in(tensor, state_storage); })) last_reader = i;
   }
@@ -292,21 +312,24 @@ void Selection::place_updates() {
   std::vector<Late> copies;
   // State whose old version another variable takes over must not be overwritten before the copies at the end.
   std::set<int> taken_over;
-  for (const Graph::Update& update : graph_.updates()) taken_over.insert(plan_.tensors[tensor_of(update.value)].storage);
+  for (const Graph::Update& update : graph_.updates())
+    taken_over.insert(plan_.tensors[tensor_of(update.value)].storage);
   for (const Graph::Update& update : graph_.updates()) {
     const auto [state_storage, offset] = state_memory(update.state);
     const TensorType type = graph_.info(update.value).type;
     const int tensor = tensor_of(update.value);
     const PlacedTensor placed = plan_.tensors[tensor];
     const bool fits = placed.layout.row_major() && placed.offset == 0 && may_place(placed.storage) &&
-                      plan_.storages[placed.storage].bytes == type.bytes() && !taken_over.contains(state_storage) && readers_come_first(placed.storage, state_storage);
+                      plan_.storages[placed.storage].bytes == type.bytes() && !taken_over.contains(state_storage) &&
+                      readers_come_first(placed.storage, state_storage);
     if (fits) {
       merge(placed.storage, state_storage, offset);
     } else if (placed.storage != state_storage || placed.offset != offset) {
       copies.push_back({tensor, add_tensor(type, {}, state_storage, offset)});
     }
     const int root = plan_.storages[state_storage].state;
-    if (std::ranges::find(plan_.updated_states, root) == plan_.updated_states.end()) plan_.updated_states.push_back(root);
+    if (std::ranges::find(plan_.updated_states, root) == plan_.updated_states.end())
+      plan_.updated_states.push_back(root);
   }
   // Copies go through fresh memory if their source is itself state, so that two variables may swap.
   for (Late& copy : copies) {
@@ -323,12 +346,14 @@ void Selection::refresh_working_copies() {
     const int root = graph_.state_spec()[key.first].root < 0 ? key.first : graph_.state_spec()[key.first].root;
     if (std::ranges::find(plan_.updated_states, root) == plan_.updated_states.end()) continue;
     const auto [storage, offset] = state_memory(key.first);
-    add_copy(add_tensor(graph_.state_spec()[key.first].type, {}, storage, offset), tensor, graph_.state_spec()[key.first].name);
+    add_copy(add_tensor(graph_.state_spec()[key.first].type, {}, storage, offset), tensor,
+             graph_.state_spec()[key.first].name);
   }
 }
 
 void Selection::collect_outputs() {
-  for (const Graph::Output& output : graph_.outputs()) plan_.outputs.push_back({output.name, tensor_in(output.value, Layout())});
+  for (const Graph::Output& output : graph_.outputs())
+    plan_.outputs.push_back({output.name, tensor_in(output.value, Layout())});
 }
 
 }  // namespace trainctl

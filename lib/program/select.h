@@ -10,8 +10,9 @@
 
 namespace trainctl {
 
-/// Turns the nodes of a graph into steps on tensors. What a kernel wants in another layout is reordered once; a state variable in another layout becomes a working copy.
-/// Views, packs and updates are placed: memory is shared wherever no reader of an older version is hurt, and copied where one would be.
+/// Turns the nodes of a graph into steps on tensors. What a kernel wants in another layout is reordered once; a state
+/// variable in another layout becomes a working copy. Views, packs and updates are placed: memory is shared wherever no
+/// reader of an older version is hurt, and copied where one would be.
 class Selection {
  public:
   Selection(const Graph& graph, Plan& plan);
@@ -43,13 +44,13 @@ class Selection {
 
   const Graph& graph_;
   Plan& plan_;
-  std::vector<bool> differentiated_;          // node: some later node belongs to its gradient
+  std::vector<bool> differentiated_;  // node: some later node belongs to its gradient
   std::vector<int> step_of_node_;
-  std::vector<int> primary_;                  // value -> tensor
-  std::map<std::pair<int, std::string>, int> reordered_;  // (value, layout tag) -> tensor
-  std::map<int, int> state_storage_;          // root -> storage
+  std::vector<int> primary_;                                   // value -> tensor
+  std::map<std::pair<int, std::string>, int> reordered_;       // (value, layout tag) -> tensor
+  std::map<int, int> state_storage_;                           // root -> storage
   std::map<std::pair<int, std::string>, int> working_copies_;  // (state, layout tag) -> tensor
-  std::vector<bool> pinned_;                  // storage: placed already (pack, state)
+  std::vector<bool> pinned_;                                   // storage: placed already (pack, state)
 };
 
 /// Types and attributes of a node as a request; layouts all row-major. For asking whether a kernel exists.

@@ -14,7 +14,8 @@ namespace {
 /// Element i of the variable's start. Four words of one Philox call give two elements.
 void fill_random(const Init& init, std::uint64_t stream, std::vector<double>& values) {
   for (std::size_t i = 0; i < values.size(); i += 2) {
-    const Words4 random = philox4x32({{static_cast<std::uint32_t>(i / 2), static_cast<std::uint32_t>(i / 2 >> 32), 0, 0}}, stream);
+    const Words4 random =
+        philox4x32({{static_cast<std::uint32_t>(i / 2), static_cast<std::uint32_t>(i / 2 >> 32), 0, 0}}, stream);
     double first = uniform_double(random.word[0], random.word[1]);
     double second = uniform_double(random.word[2], random.word[3]);
     if (init.kind == Init::Kind::normal) {  // Box & Muller, 1958
@@ -47,7 +48,8 @@ void* StateStore::address(int state) {
   const StateVariable& variable = spec_[state];
   const int root = root_of(state);
   const std::size_t offset = static_cast<std::size_t>(variable.root_offset) * size_bytes(variable.type.dtype);
-  if (const auto adopted = adopted_.find(root); adopted != adopted_.end()) return static_cast<std::byte*>(adopted->second) + offset;
+  if (const auto adopted = adopted_.find(root); adopted != adopted_.end())
+    return static_cast<std::byte*>(adopted->second) + offset;
   auto found = memory_.find(root);
   if (found == memory_.end()) found = memory_.emplace(root, Buffer(device_, spec_[root].type.bytes())).first;
   return found->second.data() + offset;
@@ -71,12 +73,23 @@ void StateStore::initialise(int state, std::uint64_t seed) {
   if (variable.init.kind != Init::Kind::constant) fill_random(variable.init, stream_hash(seed, variable.name), values);
   std::vector<std::byte> bytes;
   switch (variable.type.dtype) {
-    case DType::f32: bytes = converted<float>(values); break;
-    case DType::f64: bytes = converted<double>(values); break;
-    case DType::i32: bytes = converted<std::int32_t>(values); break;
-    case DType::i64: bytes = converted<std::int64_t>(values); break;
-    case DType::u8: bytes = converted<std::uint8_t>(values); break;
-    case DType::bf16: fail(ErrorKind::internal, "state '{}' cannot start in bf16", variable.name);
+    case DType::f32:
+      bytes = converted<float>(values);
+      break;
+    case DType::f64:
+      bytes = converted<double>(values);
+      break;
+    case DType::i32:
+      bytes = converted<std::int32_t>(values);
+      break;
+    case DType::i64:
+      bytes = converted<std::int64_t>(values);
+      break;
+    case DType::u8:
+      bytes = converted<std::uint8_t>(values);
+      break;
+    case DType::bf16:
+      fail(ErrorKind::internal, "state '{}' cannot start in bf16", variable.name);
   }
   write(state, bytes.data());
 }
@@ -97,7 +110,8 @@ std::size_t StateStore::bytes() const {
   return total;
 }
 
-StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layout, const std::string& device_name, int threads) {
+StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layout, const std::string& device_name,
+                                                  int threads) {
   for (const auto& copy : copies_) {
     if (copy->state == state && copy->layout == layout) return *copy;
   }

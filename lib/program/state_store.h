@@ -23,8 +23,8 @@ class StateStore {
   void* address(int state);
   /// Lets a variable lie in memory that the caller keeps alive: a data set on the CPU.
   void adopt(int state, void* memory);
-  /// Fills every variable that has no root of its own kind with its Init: random ones from Philox with stream hash(seed, name). Group roots are
-  /// filled through their members.
+  /// Fills every variable that has no root of its own kind with its Init: random ones from Philox with stream
+  /// hash(seed, name). Group roots are filled through their members.
   void initialise(std::uint64_t seed);
   /// Fills one variable with its Init.
   void initialise(int state, std::uint64_t seed);
@@ -64,8 +64,8 @@ class StateStore {
 
   Device& device_;
   const StateSpec& spec_;
-  std::map<int, Buffer> memory_;   // by root
-  std::map<int, void*> adopted_;   // by root
+  std::map<int, Buffer> memory_;  // by root
+  std::map<int, void*> adopted_;  // by root
   std::vector<std::unique_ptr<WorkingCopy>> copies_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -31,16 +32,20 @@ std::string facts(const FieldInfo& field) {
 
 // The keys inside of a value: of a section, of the items of a list, of the entries of a map.
 struct InnerKeys {
+  const TypeInfo* type = nullptr;      // what the keys are of
   const ObjectInfo* object = nullptr;  // null: there are none
   std::string step;                    // from the value to them: "", ".<n>", ".<name>"
 };
 
 InnerKeys inner_keys(const TypeInfo& type) {
   InnerKeys inner;
-  const TypeInfo* at = &type;
-  for (; at->form == Form::optional || at->form == Form::list || at->form == Form::map; at = at->parts[0])
-    inner.step += at->form == Form::list ? ".<n>" : at->form == Form::map ? ".<name>" : "";
-  if (at->object) inner.object = &at->object();
+  inner.type = &type;
+  for (Form form = type.form; form == Form::optional || form == Form::list || form == Form::map;
+       form = inner.type->form) {
+    inner.step += form == Form::list ? ".<n>" : form == Form::map ? ".<name>" : "";
+    inner.type = inner.type->parts[0];
+  }
+  if (inner.type->object) inner.object = &inner.type->object();
   return inner;
 }
 
@@ -75,6 +80,14 @@ std::string code(const std::string& text) {
   return text.empty() ? "" : "`" + result + "`";
 }
 
+// A type's text, the name of a kind in it linked to what the reference says of the kind.
+std::string type_cell(const TypeInfo& type) {
+  const char* kind = inner_keys(type).type->kind;
+  const std::string text = prose(type.text);
+  if (!kind || !text.ends_with(kind)) return text;
+  return fmt::format("{}[{}](#{})", text.substr(0, text.size() - std::strlen(kind)), kind, kind);
+}
+
 // `around` is the resume class of the section that the object stands in, if known.
 using Rows = std::vector<std::string>;
 void table_rows(const ObjectInfo& object, const std::string& prefix, std::optional<Resume> around, int depth,
@@ -87,7 +100,7 @@ void table_rows(const ObjectInfo& object, const std::string& prefix, std::option
     const bool nested = inner.object && inner.step.empty();
     const std::string fallback = field.required ? "required" : nested ? "" : code(field.default_text());
     const std::optional<Resume> resume = field.resume ? field.resume : around;
-    rows.push_back(fmt::format("| {} | {} | {} | {} | {} | {} |\n", code(prefix + field.name), prose(field.type->text),
+    rows.push_back(fmt::format("| {} | {} | {} | {} | {} | {} |\n", code(prefix + field.name), type_cell(*field.type),
                                prose(field.range_text()), fallback, resume ? name(*resume) : "", what));
     if (inner.object && depth < 4)
       table_rows(*inner.object, prefix + field.name + inner.step + ".", resume, depth + 1, rows);

@@ -96,7 +96,9 @@ std::string to_text(const WallTime& time) {
   for (const WallUnit& unit : wall_units) {
     const double count = unit.seconds == 1.0 ? rest : std::floor(rest / unit.seconds);
     rest -= count * unit.seconds;
-    if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : " ", number_text(count), unit.name);
+    if (count > 0)
+      text += fmt::format("{}{} {}", text.empty() ? "" : " ",
+                          count < 1e-3 ? fmt::format("{:.9f}", count) : number_text(count), unit.name);
   }
   return text.empty() ? "0 s" : text;
 }

@@ -34,7 +34,8 @@ std::string last_component(const std::string& path) {
 }  // namespace
 
 std::string ProgramKey::text() const {
-  static constexpr const char* phases[] = {"whole step", "first of an update", "within an update", "last of an update", "evaluation"};
+  static constexpr const char* phases[] = {"whole step", "first of an update", "within an update", "last of an update",
+                                           "evaluation"};
   return fmt::format("{}: {}, {} samples", split, phases[static_cast<int>(phase)], samples);
 }
 
@@ -64,7 +65,7 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
     const auto graph = build(key);
     if (graph_hash_.empty()) graph_hash_ = graph->hash();
   }
-  if (trains()) check_monitors();
+  if (trains() && (!spec.data.val || data_.contains("val"))) check_monitors();
 }
 
 void Blueprint::make_samplers() {
@@ -100,7 +101,8 @@ void Blueprint::find_driven() {
       std::vector<std::string> names;
       for (const auto& [path, value] : numbers) names.push_back(path);
       refuse(policy.source(), fmt::format("policies.{}.target", name),
-             fmt::format("'{}' is not a number that a policy can drive.{} There are: {}.", target, suggestion(target, names), join(names, ", ")));
+             fmt::format("'{}' is not a number that a policy can drive.{} There are: {}.", target,
+                         suggestion(target, names), join(names, ", ")));
     }
     if (const auto [owner, added] = owners.emplace(target, name); !added) {
       refuse(policy.source(), fmt::format("policies.{}.target", name),
@@ -110,7 +112,10 @@ void Blueprint::find_driven() {
     if (target == "optimizer.lr") {
       driven_[0].policy = policy.get();
     } else {
-      driven_.push_back({target, target.starts_with("optimizer.") && !target.starts_with("optimizer.groups.") ? last_component(target) : target,
+      driven_.push_back({target,
+                         target.starts_with("optimizer.") && !target.starts_with("optimizer.groups.")
+                             ? last_component(target)
+                             : target,
                          found->second, policy.get()});
     }
   }
@@ -124,12 +129,15 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
   const Value order =
       graph.state(state_.declare({prefix + "order", {DType::i32, {sampler(split).samples()}}, Init::zeros(), false}));
   const Value position = graph.scalar("position", DType::i64);
-  Batch batch{.fields = {}, .samples = samples};
+  Batch batch{.fields = {}, .samples = samples, .classes = {}};
   const Builder::Scope scope(builder, fmt::format("data.{}", split));
   for (const Field& field : info.fields) {
-    const Value samples_of_field = graph.state(state_.declare({prefix + field.name, field.batch_type(info.samples), Init::zeros(), false}));
-    Value value = builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
-    if (field.dtype == DType::u8) value = builder.apply1("convert", std::make_shared<ConvertAttributes>(255.0), {value});
+    const Value samples_of_field =
+        graph.state(state_.declare({prefix + field.name, field.batch_type(info.samples), Init::zeros(), false}));
+    Value value =
+        builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
+    if (field.dtype == DType::u8)
+      value = builder.apply1("convert", std::make_shared<ConvertAttributes>(255.0), {value});
     if (field.name == "input") {
       for (std::size_t i = 0; i < spec.transforms.size(); ++i) {
         const Builder::Scope inner(builder, fmt::format("transforms.{}", i));
@@ -137,6 +145,7 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
       }
     }
     batch.fields.emplace(field.name, value);
+    if (field.classes > 0) batch.classes.emplace(field.name, field.classes);
   }
   return batch;
 }
@@ -201,12 +210,15 @@ void Blueprint::check_monitors() const {
   const std::vector<std::string> names = reported_names();
   const auto check = [&](std::string_view monitor, const Source& source, const std::string& path) {
     if (monitor.empty() || std::ranges::find(names, monitor) != names.end()) return;
-    refuse(source, path, fmt::format("'{}' is not reported by this run.{} There are: {}.", monitor, suggestion(monitor, names), join(names, ", ")));
+    refuse(source, path,
+           fmt::format("'{}' is not reported by this run.{} There are: {}.", monitor, suggestion(monitor, names),
+                       join(names, ", ")));
   };
   for (const auto& [name, policy] : spec_.policies) {
     check(policy->monitor(), policy.source(), fmt::format("policies.{}.monitor", name));
   }
-  if (spec_.checkpoint && spec_.checkpoint->keep.best) check(spec_.checkpoint->keep.best->monitor, Source(), "checkpoint.keep.best.monitor");
+  if (spec_.checkpoint && spec_.checkpoint->keep.best)
+    check(spec_.checkpoint->keep.best->monitor, Source(), "checkpoint.keep.best.monitor");
 }
 
 }  // namespace trainctl

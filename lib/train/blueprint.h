@@ -29,22 +29,27 @@ struct ProgramKey {
 
 /// A number of the spec that a policy drives.
 struct DrivenValue {
-  std::string path;         ///< "optimizer.lr"
-  std::string shown_as;     ///< "lr": the name in the history
-  double base = 0.0;        ///< the spec's own value
+  std::string path;                ///< "optimizer.lr"
+  std::string shown_as;            ///< "lr": the name in the history
+  double base = 0.0;               ///< the spec's own value
   const Policy* policy = nullptr;  ///< null: the value stays (the learning rate is always shown)
-  double at(std::int64_t step, const Schedule& schedule) const { return policy ? policy->value(step, base, schedule) : base; }
+  double at(std::int64_t step, const Schedule& schedule) const {
+    return policy ? policy->value(step, base, schedule) : base;
+  }
 };
 
-/// What an experiment's graphs are built from. All state is declared when it is made, so that checkpoints of equal specs hold equal names.
+/// What an experiment's graphs are built from. All state is declared when it is made, so that checkpoints of equal
+/// specs hold equal names.
 class Blueprint {
  public:
-  /// `spec` outlives the blueprint. `data` describes the splits in use; without `train` there is nothing but evaluation. Throws a config Error where layers, loss, metrics, policies or data do not fit each other.
+  /// `spec` outlives the blueprint. `data` describes the splits in use; without `train` there is nothing but
+  /// evaluation. Throws a config Error where layers, loss, metrics, policies or data do not fit each other.
   Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data);
 
   /// The graph of a program, fresh.
   std::unique_ptr<Graph> build(const ProgramKey& key);
-  /// Programs that a run of this spec may need: the phases of training with full and ragged batches, evaluation of every split.
+  /// Programs that a run of this spec may need: the phases of training with full and ragged batches, evaluation of
+  /// every split.
   std::vector<ProgramKey> programs() const;
 
   StateSpec& state() { return state_; }

@@ -17,7 +17,9 @@ std::int64_t Schedule::steps(const Progress& duration) const {
   return std::max<std::int64_t>(1, std::llround(steps));
 }
 
-double Policy::value(std::int64_t, double base, const Schedule&) const { return base; }
+double Policy::value(std::int64_t, double base, const Schedule&) const {
+  return base;
+}
 void Policy::report(const HistoryRecord&, Requests&) {}
 void Policy::restore(const NamedValues&) {}
 

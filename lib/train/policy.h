@@ -27,8 +27,9 @@ struct Requests {
   std::string stop_reason;
 };
 
-/// A policy. One file each in lib/train/policies. Policies act in the order of the spec; one that has a target gives the value of that parameter for each
-/// step, as a function of the step alone; others look at each report and may ask for something. State that a report changes is saved with every checkpoint.
+/// A policy. One file each in lib/train/policies. Policies act in the order of the spec; one that has a target gives
+/// the value of that parameter for each step, as a function of the step alone; others look at each report and may ask
+/// for something. State that a report changes is saved with every checkpoint.
 struct Policy {
   static constexpr const char* kind = "policy";
   virtual ~Policy() = default;

@@ -9,7 +9,11 @@
 namespace trainctl {
 
 Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits)
-    : device_(device), blueprint_(blueprint), state_(device, blueprint.state()), scalars_(device), programs_(device, state_, scalars_) {
+    : device_(device),
+      blueprint_(blueprint),
+      state_(device, blueprint.state()),
+      scalars_(device),
+      programs_(device, state_, scalars_) {
   load(splits);
 }
 
@@ -23,7 +27,9 @@ void Session::load(const std::vector<std::string>& splits) {
     const std::string text = to_yaml(split.dataset.write());
     text_of_split[name] = text;
     if (loading.contains(text)) continue;
-    loading[text] = std::async(std::launch::async, [dataset] { return std::shared_ptr<const Table>(std::make_shared<Table>(dataset->load())); }).share();
+    loading[text] = std::async(std::launch::async, [dataset] {
+                      return std::shared_ptr<const Table>(std::make_shared<Table>(dataset->load()));
+                    }).share();
   }
   std::vector<std::pair<std::string, std::shared_ptr<const Table>>> tables;
   for (const std::string& name : splits) {
@@ -76,7 +82,9 @@ void Session::set_epoch(std::string_view split, std::int64_t epoch) {
   data.order_epoch = epoch;
 }
 
-void Session::initialise() { state_.initialise(static_cast<std::uint64_t>(blueprint_.spec().seed)); }
+void Session::initialise() {
+  state_.initialise(static_cast<std::uint64_t>(blueprint_.spec().seed));
+}
 
 void Session::clear_sums(std::string_view split) {
   const double zero = 0.0;

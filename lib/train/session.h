@@ -29,7 +29,8 @@ struct Measured {
   double value = 0.0;
 };
 
-/// Everything that runs. Programs are planned together, so that the arena is taken once, and each is compiled when first needed.
+/// Everything that runs. Programs are planned together, so that the arena is taken once, and each is compiled when
+/// first needed.
 class Session {
  public:
   /// `device` and `blueprint` outlive the session. Loads the splits named (by default all but test).

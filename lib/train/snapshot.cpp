@@ -96,7 +96,11 @@ void Snapshot::restore_prefix(const CheckpointReader& reader, std::string_view p
   for (std::size_t i = 0; i < states.size(); ++i) session_.state().write(states[i], wanted[i].view.data);
 }
 
-void Snapshot::restore(const CheckpointReader& reader) { restore_prefix(reader, ""); }
-void Snapshot::restore_model(const CheckpointReader& reader) { restore_prefix(reader, "model/"); }
+void Snapshot::restore(const CheckpointReader& reader) {
+  restore_prefix(reader, "");
+}
+void Snapshot::restore_model(const CheckpointReader& reader) {
+  restore_prefix(reader, "model/");
+}
 
 }  // namespace trainctl

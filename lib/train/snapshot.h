@@ -26,10 +26,10 @@ struct Position {
 /// The part of a run's state that lives on the host.
 struct HostState {
   Position position;
-  bool finished = false;             ///< nothing is left to do; `reason` says why
+  bool finished = false;  ///< nothing is left to do; `reason` says why
   std::string reason;
-  std::vector<double> logged_sums;   ///< training sums at the last line of steps.jsonl
-  std::int64_t logged_samples = 0;   ///< samples of the epoch at that line
+  std::vector<double> logged_sums;  ///< training sums at the last line of steps.jsonl
+  std::int64_t logged_samples = 0;  ///< samples of the epoch at that line
   std::map<std::string, NamedValues> policies;
 
   std::string to_json() const;

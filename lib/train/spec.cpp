@@ -8,7 +8,8 @@ Schema<SplitSpec> SplitSpec::schema() {
   return Schema<SplitSpec>("Samples and how they become batches.")
       .required("dataset", &SplitSpec::dataset, "Where the samples come from.")
       .field("subset", &SplitSpec::subset, "Which of the samples are used; by default all.")
-      .field("transforms", &SplitSpec::transforms, "What happens to `input`, in order; bytes have become x / 255 before.")
+      .field("transforms", &SplitSpec::transforms,
+             "What happens to `input`, in order; bytes have become x / 255 before.")
       .required("batch_size", &SplitSpec::batch_size, between(1, 1 << 24), "Samples in a batch.", unit("samples"))
       .field("shuffle", &SplitSpec::shuffle, "Whether each epoch visits the samples in a new order.")
       .field("drop_last", &SplitSpec::drop_last, "Whether an epoch leaves out a last batch that is not full.")
@@ -32,17 +33,24 @@ const SplitSpec* DataSpec::find(std::string_view name) const {
 Schema<TrainerSpec> TrainerSpec::schema() {
   return Schema<TrainerSpec>("How long training goes on, how often it reports, and on what it runs.")
       .required("max", &TrainerSpec::max, "When training is finished.", resume(Resume::safe))
-      .field("device", &TrainerSpec::device, one_of({"auto", "cpu", "cuda"}), "Where it runs; auto takes a GPU where one is found.",
-             resume(Resume::safe))
-      .field("threads", &TrainerSpec::threads, between(0, 1024), "CPU threads; 0 takes the cores that the process may use. A run keeps the number it began with.",
+      .field("device", &TrainerSpec::device, one_of({"auto", "cpu", "cuda"}),
+             "Where it runs; auto takes a GPU where one is found.", resume(Resume::safe))
+      .field("threads", &TrainerSpec::threads, between(0, 1024),
+             "CPU threads; 0 takes the cores that the process may use. A run keeps the number it began with.",
              resume(Resume::forced))
       .field("precision", &TrainerSpec::precision, "Arithmetic of the step.")
-      .field("accumulate", &TrainerSpec::accumulate, between(1, 1 << 20), "Batches whose gradients make one update.", unit("batches"))
-      .field("clip_grad_norm", &TrainerSpec::clip_grad_norm, above(0.0), "Upper bound of the norm of all gradients together.", resume(Resume::forced))
-      .field("clip_grad_value", &TrainerSpec::clip_grad_value, above(0.0), "Upper bound of each gradient's magnitude.", resume(Resume::forced))
-      .field("validate_every", &TrainerSpec::validate_every, "How often data.val is gone through.", resume(Resume::forced))
-      .field("log_every", &TrainerSpec::log_every, "How often values go to steps.jsonl and the terminal.", resume(Resume::safe))
-      .field("time_limit", &TrainerSpec::time_limit, "Wall time after which the run saves its state and exits with 85.", resume(Resume::safe))
+      .field("accumulate", &TrainerSpec::accumulate, between(1, 1 << 20), "Batches whose gradients make one update.",
+             unit("batches"))
+      .field("clip_grad_norm", &TrainerSpec::clip_grad_norm, above(0.0),
+             "Upper bound of the norm of all gradients together.", resume(Resume::forced))
+      .field("clip_grad_value", &TrainerSpec::clip_grad_value, above(0.0), "Upper bound of each gradient's magnitude.",
+             resume(Resume::forced))
+      .field("validate_every", &TrainerSpec::validate_every, "How often data.val is gone through.",
+             resume(Resume::forced))
+      .field("log_every", &TrainerSpec::log_every, "How often values go to steps.jsonl and the terminal.",
+             resume(Resume::safe))
+      .field("time_limit", &TrainerSpec::time_limit, "Wall time after which the run saves its state and exits with 85.",
+             resume(Resume::safe))
       .later("on_nan", "a choice of what happens at NaN; training always stops there, with exit code 5")
       .later("deterministic", "non-deterministic kernels; all of today's are deterministic")
       .example("{max: 20 epochs, clip_grad_norm: 1.0}");
@@ -63,7 +71,8 @@ Schema<KeepSpec> KeepSpec::schema() {
 
 Schema<CheckpointSpec> CheckpointSpec::schema() {
   return Schema<CheckpointSpec>("When the state is saved. A signal, a time limit and the end always save.")
-      .field("every", &CheckpointSpec::every, non_empty(), "Progress or wall time between checkpoints; several may be listed.", resume(Resume::safe))
+      .field("every", &CheckpointSpec::every, non_empty(),
+             "Progress or wall time between checkpoints; several may be listed.", resume(Resume::safe))
       .field("keep", &CheckpointSpec::keep, "Which checkpoints stay.", resume(Resume::safe))
       .example("{every: [1 epoch, 30 min], keep: {last: 2, best: {monitor: val/accuracy, mode: max}}}");
 }
@@ -85,9 +94,11 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .required("loss", &ExperimentSpec::loss, "What training makes small.")
       .field("metrics", &ExperimentSpec::metrics, "What is measured beside the loss.", resume(Resume::forced))
       .required("optimizer", &ExperimentSpec::optimizer, "How parameters follow their gradients.")
-      .field("policies", &ExperimentSpec::policies, "What changes while training goes on, and when it stops.", resume(Resume::forced))
+      .field("policies", &ExperimentSpec::policies, "What changes while training goes on, and when it stops.",
+             resume(Resume::forced))
       .required("trainer", &ExperimentSpec::trainer, "How long training goes on and on what it runs.")
-      .field("checkpoint", &ExperimentSpec::checkpoint, "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
+      .field("checkpoint", &ExperimentSpec::checkpoint,
+             "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
       .later("results", "result packages")
       .later("loggers", "loggers; history.json and steps.jsonl are always written")

@@ -12,7 +12,9 @@
 namespace trainctl {
 namespace {
 
-const char* name(Position::Doing doing) { return doing == Position::Doing::train ? "training" : "validation"; }
+const char* name(Position::Doing doing) {
+  return doing == Position::Doing::train ? "training" : "validation";
+}
 
 /// What was chosen for a program, in short: equal digests run equal kernels.
 std::string plan_digest(const Plan& plan) {
@@ -24,7 +26,12 @@ std::string plan_digest(const Plan& plan) {
 }  // namespace
 
 Trainer::Trainer(Session& session, const RunPaths& paths, SnapshotFacts facts, Observer& observer)
-    : session_(session), paths_(paths), facts_(std::move(facts)), observer_(observer), snapshot_(session), checkpoints_(paths.checkpoints()) {
+    : session_(session),
+      paths_(paths),
+      facts_(std::move(facts)),
+      observer_(observer),
+      snapshot_(session),
+      checkpoints_(paths.checkpoints()) {
   for (const DrivenValue& driven : session.blueprint().driven()) {
     driven_slots_.push_back(driven.policy ? session.scalars().slot(driven.path) : -1);
   }
@@ -54,8 +61,8 @@ void Trainer::resume(const CheckpointReader& reader) {
   if (history_.best) best = history_.best->step;
   checkpoints_.rewind(host_.position.step, best);
   steps_log_.emplace(paths_.steps(), host_.position.step);
-  history_.status = "running";
-  history_.stop_reason.clear();
+  history_.status = host_.finished ? "finished" : "running";
+  history_.stop_reason = host_.reason;
   history_.write(paths_.history());
 }
 
@@ -64,6 +71,8 @@ Outcome Trainer::run() {
   started_s_ = last_save_s_ = monotonic_seconds();
   host_.finished = false;
   host_.reason.clear();
+  history_.status = "running";
+  history_.stop_reason.clear();
   observer_.started(schedule, host_.position);
   Position& at = host_.position;
   while (true) {
@@ -95,7 +104,8 @@ bool Trainer::report_due() const {
   const Schedule& schedule = session_.blueprint().schedule();
   const Position& at = host_.position;
   const std::int64_t every = schedule.steps(session_.blueprint().spec().trainer.validate_every);
-  return at.offset == schedule.samples_per_epoch || at.step >= schedule.total_steps || at.step % std::max<std::int64_t>(1, every) == 0;
+  return at.offset == schedule.samples_per_epoch || at.step >= schedule.total_steps ||
+         at.step % std::max<std::int64_t>(1, every) == 0;
 }
 
 Trainer::Interrupt Trainer::train_until_report() {
@@ -127,7 +137,8 @@ void Trainer::set_driven() {
   const auto& driven = session_.blueprint().driven();
   for (std::size_t i = 0; i < driven.size(); ++i) {
     if (driven_slots_[i] < 0) continue;
-    session_.scalars().set(driven_slots_[i], static_cast<float>(driven[i].at(host_.position.step, session_.blueprint().schedule())));
+    session_.scalars().set(driven_slots_[i],
+                           static_cast<float>(driven[i].at(host_.position.step, session_.blueprint().schedule())));
   }
 }
 
@@ -151,7 +162,10 @@ void Trainer::update() {
   const std::int64_t update_samples = std::min(left, accumulate * sampler.options().batch_size);
   const std::int64_t batches = (update_samples + sampler.options().batch_size - 1) / sampler.options().batch_size;
   for (std::int64_t i = 0; i < batches; ++i) {
-    const Phase phase = batches == 1 ? Phase::whole : i == 0 ? Phase::begin : i + 1 < batches ? Phase::accumulate : Phase::finish;
+    const Phase phase = batches == 1      ? Phase::whole
+                        : i == 0          ? Phase::begin
+                        : i + 1 < batches ? Phase::accumulate
+                                          : Phase::finish;
     run_batch(phase, sampler.batch_samples(host_.position.offset), update_samples);
   }
   ++host_.position.step;
@@ -164,8 +178,9 @@ void Trainer::check_finite(const std::vector<double>& sums) {
   history_.stop_reason = fmt::format("the loss is not finite at step {} (epoch {})", at.step, at.epoch + 1);
   history_.write(paths_.history());
   fail(ErrorKind::diverged,
-       "{}; the last good state is kept in {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, and start again", history_.stop_reason,
-       paths_.checkpoints().string());
+       "{}; the last good state is kept in {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, and "
+       "start again",
+       history_.stop_reason, paths_.checkpoints().string());
 }
 
 void Trainer::log_step() {
@@ -175,7 +190,8 @@ void Trainer::log_step() {
   std::vector<double> since = sums;
   for (std::size_t i = 0; i < host_.logged_sums.size(); ++i) since[i] -= host_.logged_sums[i];
   StepRecord record{.step = at.step, .epoch = at.epoch + 1, .samples = at.samples, .values = {}};
-  for (const Measured& value : session_.measure("train", since, static_cast<double>(at.offset - host_.logged_samples))) {
+  for (const Measured& value :
+       session_.measure("train", since, static_cast<double>(at.offset - host_.logged_samples))) {
     record.values.emplace_back(value.name, value.value);
   }
   for (const DrivenValue& driven : session_.blueprint().driven()) {
@@ -219,12 +235,15 @@ void Trainer::report() {
   HistoryRecord record{.epoch = at.epoch + 1, .step = at.step, .samples = at.samples, .values = {}, .seconds = {}};
   const std::vector<double> sums = session_.read_sums("train");
   check_finite(sums);
-  for (const Measured& value : session_.measure("train", sums, static_cast<double>(at.offset))) record.values.emplace_back(value.name, value.value);
+  for (const Measured& value : session_.measure("train", sums, static_cast<double>(at.offset)))
+    record.values.emplace_back(value.name, value.value);
   if (!validation_sums_.empty()) {
     const auto samples = static_cast<double>(blueprint.sampler("val").epoch_samples());
-    for (const Measured& value : session_.measure("val", validation_sums_, samples)) record.values.emplace_back(value.name, value.value);
+    for (const Measured& value : session_.measure("val", validation_sums_, samples))
+      record.values.emplace_back(value.name, value.value);
   }
-  for (const DrivenValue& driven : blueprint.driven()) record.values.emplace_back(driven.shown_as, driven.at(at.step - 1, blueprint.schedule()));
+  for (const DrivenValue& driven : blueprint.driven())
+    record.values.emplace_back(driven.shown_as, driven.at(at.step - 1, blueprint.schedule()));
   record.seconds = {{"train", train_s_}, {"validate", validate_s_}};
   train_s_ = validate_s_ = 0.0;
 
@@ -239,7 +258,8 @@ void Trainer::report() {
     const bool better = value && !std::isnan(*value) &&
                         (!history_.best || std::isnan(history_.best->value) ||
                          (best.mode == Mode::min ? *value < history_.best->value : *value > history_.best->value));
-    if (better) history_.best = {best.monitor, best.mode == Mode::min ? "min" : "max", *value, record.epoch, record.step};
+    if (better)
+      history_.best = {best.monitor, best.mode == Mode::min ? "min" : "max", *value, record.epoch, record.step};
     improved_ = better;
   }
   history_.records.push_back(record);
@@ -274,7 +294,8 @@ void Trainer::save(bool improved, bool must) {
     history_.status = "diverged";
     history_.stop_reason = fmt::format("a weight is not finite at step {}", host_.position.step);
     history_.write(paths_.history());
-    fail(ErrorKind::diverged, "{}; nothing was saved after the last good checkpoint in {}. Lower optimizer.lr or set trainer.clip_grad_norm",
+    fail(ErrorKind::diverged,
+         "{}; nothing was saved after the last good checkpoint in {}. Lower optimizer.lr or set trainer.clip_grad_norm",
          history_.stop_reason, paths_.checkpoints().string());
   }
   facts_.data_digest = session_.data_digest();
@@ -282,17 +303,20 @@ void Trainer::save(bool improved, bool must) {
   facts_.plans["train"] = plan_digest(session_.program(main_program).plan());
   const auto& checkpoint = session_.blueprint().spec().checkpoint;
   Retention retention{.last = 2, .best = false};
-  if (checkpoint) retention = {.last = static_cast<int>(checkpoint->keep.last), .best = checkpoint->keep.best.has_value()};
+  if (checkpoint)
+    retention = {.last = static_cast<int>(checkpoint->keep.last), .best = checkpoint->keep.best.has_value()};
   try {
     steps_log_->sync();
-    const auto path = checkpoints_.save(host_.position.step, snapshot_.take(host_, history_, facts_), improved, retention);
+    const auto path =
+        checkpoints_.save(host_.position.step, snapshot_.take(host_, history_, facts_), improved, retention);
     saved_step_ = host_.position.step;
     last_save_s_ = monotonic_seconds();
     observer_.saved(path);
   } catch (const Error& error) {
     if (must || error.kind() != ErrorKind::environment) throw;
     last_save_s_ = monotonic_seconds();
-    log::error("checkpoint of step {} not saved: {}; training goes on, older checkpoints stand", host_.position.step, error.what());
+    log::error("checkpoint of step {} not saved: {}; training goes on, older checkpoints stand", host_.position.step,
+               error.what());
   }
 }
 
@@ -308,7 +332,8 @@ Outcome Trainer::finish(std::string reason) {
 
 Outcome Trainer::stop(Interrupt why) {
   const std::string reason =
-      why == Interrupt::time ? std::string("trainer.time_limit is reached") : fmt::format("signal {} during {}", signals::stop_signal(), name(host_.position.doing));
+      why == Interrupt::time ? std::string("trainer.time_limit is reached")
+                             : fmt::format("signal {} during {}", signals::stop_signal(), name(host_.position.doing));
   save(false, true);
   history_.status = "interrupted";
   history_.stop_reason = reason;

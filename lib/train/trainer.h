@@ -45,7 +45,8 @@ class Trainer {
   void begin();
   /// Takes up a checkpoint: state, position, policies, history; history.json and steps.jsonl are cut back to it.
   void resume(const CheckpointReader& reader);
-  /// Trains until finished or stopped. Throws a diverged Error at NaN or infinity, an environment Error if the state cannot be saved at a stop.
+  /// Trains until finished or stopped. Throws a diverged Error at NaN or infinity, an environment Error if the state
+  /// cannot be saved at a stop.
   Outcome run();
 
   const HostState& host() const { return host_; }
@@ -85,11 +86,11 @@ class Trainer {
   Requests requests_;
   std::vector<double> validation_sums_;
   std::int64_t saved_step_ = -1;
-  bool improved_ = false;        ///< the last report was the best so far
+  bool improved_ = false;  ///< the last report was the best so far
   bool record_open_ = false;
   double started_s_ = 0.0;
   double last_save_s_ = 0.0;
-  double train_s_ = 0.0;         ///< wall time of training since the last report
+  double train_s_ = 0.0;  ///< wall time of training since the last report
   double validate_s_ = 0.0;
   std::vector<int> driven_slots_;
   int position_slot_ = -1, step_slot_ = -1, weight_slot_ = -1;

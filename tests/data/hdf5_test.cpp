@@ -115,6 +115,7 @@ TEST_CASE("hdf5 dataset: the same samples from memory and from the file, user bl
     CHECK(sample[0] == 28.0F);
     const auto alone = dataset(fmt::format("{{type: hdf5, path: {}, input: train/x, target: null}}", path.string()));
     CHECK(alone->describe().fields.size() == 1);
+    CHECK_THROWS_AS(dataset(fmt::format("{{type: hdf5, path: {}, target: ''}}", path.string())), ConfigError);
   }
 }
 

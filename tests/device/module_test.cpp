@@ -17,7 +17,8 @@ namespace {
 const std::filesystem::path folder = TRAINCTL_TEST_MODULES;
 
 struct TempFolder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("trainctl-modules-" + std::to_string(::getpid()));
+  std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("trainctl-modules-" + std::to_string(::getpid()));
   TempFolder() { std::filesystem::create_directories(path); }
   ~TempFolder() { std::filesystem::remove_all(path); }
 };

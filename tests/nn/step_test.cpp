@@ -29,7 +29,7 @@ struct Experiment {
         metrics(from_yaml<Named<Metric>>("{accuracy: {}, top: {type: top_k_accuracy, k: 2}}", "metrics")),
         optimizer(from_yaml<Component<Optimizer>>(optimizer_yaml, "optimizer")) {
     assembly.model = &model;
-    assembly.loss = loss.get();
+    assembly.loss = &loss;
     assembly.metrics = &metrics;
     assembly.optimizer = optimizer.get();
   }

@@ -14,7 +14,8 @@ bool overlaps(const std::vector<Lifetime>& lifetimes, const ArenaPlan& plan) {
   for (std::size_t i = 0; i < lifetimes.size(); ++i) {
     for (std::size_t j = i + 1; j < lifetimes.size(); ++j) {
       const bool together = lifetimes[i].first <= lifetimes[j].last && lifetimes[j].first <= lifetimes[i].last;
-      const bool share = plan.offsets[i] < plan.offsets[j] + lifetimes[j].bytes && plan.offsets[j] < plan.offsets[i] + lifetimes[i].bytes;
+      const bool share = plan.offsets[i] < plan.offsets[j] + lifetimes[j].bytes &&
+                         plan.offsets[j] < plan.offsets[i] + lifetimes[i].bytes;
       if (together && share) return true;
     }
   }
@@ -54,7 +55,8 @@ TEST_CASE("random lifetimes never overlap and stay near the lower bound") {
     std::size_t bound = 0;
     for (int step = 0; step < 120; ++step) {
       std::size_t live = 0;
-      for (const Lifetime& lifetime : lifetimes) live += lifetime.first <= step && step <= lifetime.last ? lifetime.bytes : 0;
+      for (const Lifetime& lifetime : lifetimes)
+        live += lifetime.first <= step && step <= lifetime.last ? lifetime.bytes : 0;
       bound = std::max(bound, live);
     }
     CHECK(plan.bytes >= bound);

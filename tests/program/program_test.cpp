@@ -29,7 +29,9 @@ struct Bench {
   Graph graph{spec};
   Builder builder{graph, context, true};
 
-  int declare(const std::string& name, Shape shape) { return spec.declare({name, {DType::f32, shape}, Init::uniform(-1.0, 1.0)}); }
+  int declare(const std::string& name, Shape shape) {
+    return spec.declare({name, {DType::f32, shape}, Init::uniform(-1.0, 1.0)});
+  }
   Value axpy(Value a, Value b) { return builder.apply1("toy_axpy", nullptr, {a, b}); }
   Value swapped(Value x) { return builder.apply1("toy_swapped", nullptr, {x}); }
 };

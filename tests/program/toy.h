@@ -19,7 +19,9 @@ class ToyDevice final : public Device {
  public:
   std::string_view name() const override { return "toy"; }
   std::string description() const override { return "toy"; }
-  void* allocate(std::size_t bytes) override { return ::operator new(bytes, std::align_val_t(64)); }
+  void* allocate(std::size_t bytes) override {
+    return std::memset(::operator new(bytes, std::align_val_t(64)), 0, bytes);
+  }
   void release(void* memory) noexcept override { ::operator delete(memory, std::align_val_t(64)); }
   void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
   void download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
@@ -42,7 +44,8 @@ class Axpy final : public Op {
  public:
   std::string_view name() const override { return "toy_axpy"; }
   std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const override {
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
     for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = 2.0 * (*inputs[0])[i] + (*inputs[1])[i];
   }
 };
@@ -52,7 +55,8 @@ class Swapped final : public Op {
  public:
   std::string_view name() const override { return "toy_swapped"; }
   std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs, std::span<RefTensor> outputs) const override {
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
     for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + 1.0;
   }
 };
@@ -72,7 +76,8 @@ void for_each_element(const TensorType& type, const Layout& a, const Layout& b, 
 
 class Call final : public Launch {
  public:
-  Call(TensorType type, Layout in, Layout out, int op) : type_(type), in_(std::move(in)), out_(std::move(out)), op_(op) {}
+  Call(TensorType type, Layout in, Layout out, int op)
+      : type_(type), in_(std::move(in)), out_(std::move(out)), op_(op) {}
   void run(const LaunchArguments& arguments) override {
     const auto* a = static_cast<const float*>(arguments.inputs[0]);
     const auto* b = op_ == 0 ? static_cast<const float*>(arguments.inputs[1]) : nullptr;

@@ -13,6 +13,73 @@
 using namespace sample;
 using Json = nlohmann::ordered_json;
 
+namespace sample {
+
+// A layer with keys beside its own, one of which names more layers.
+struct Piece {
+  Node node;
+};
+struct PieceKeys {
+  Node arguments = Node::map();
+  static Schema<PieceKeys> schema() {
+    return Schema<PieceKeys>("A piece.").field("arguments", &PieceKeys::arguments, "Arguments.");
+  }
+};
+struct Net {
+  Node node;
+};
+struct NetKeys {
+  OrderedMap<Piece> pieces;
+  std::optional<Component<Layer>> last;
+  static Schema<NetKeys> schema() {
+    return Schema<NetKeys>("A net.")
+        .field("pieces", &NetKeys::pieces, "Pieces by name.")
+        .field("last", &NetKeys::last, "What comes last.");
+  }
+};
+struct Job {
+  Net net;
+  Keep keep;
+  struct Split {
+    std::string file;
+    std::vector<std::string> parts;
+    static Schema<Split> schema() {
+      return Schema<Split>("A split.")
+          .required("file", &Split::file, non_empty(), "File.")
+          .field("parts", &Split::parts, non_empty(), "Parts of it.");
+    }
+  } split;
+  OrderedMap<double> weights;
+  static Schema<Job> schema() {
+    return Schema<Job>("A job.")
+        .required("net", &Job::net, "The net.", resume(Resume::forced))
+        .field("keep", &Job::keep, "What stays.")
+        .field("split", &Job::split, "Data.", resume(Resume::safe))
+        .field("weights", &Job::weights, non_empty(), "Weights.");
+  }
+};
+
+}  // namespace sample
+
+namespace trainctl {
+
+template <typename T, typename Keys>
+struct BindExtended {
+  static TypeInfo info() {
+    TypeInfo info{.form = Form::component, .text = "layer", .object = &object_of<Keys>, .kind = Layer::kind};
+    info.read = [](void* value, const Node& node, Diagnostics&) { static_cast<T*>(value)->node = node; };
+    info.write = [](const void* value) { return static_cast<const T*>(value)->node; };
+    detail::complete<T>(info);
+    return info;
+  }
+};
+template <>
+struct Bind<Piece> : BindExtended<Piece, PieceKeys> {};
+template <>
+struct Bind<Net> : BindExtended<Net, NetKeys> {};
+
+}  // namespace trainctl
+
 namespace {
 
 bool contains(const std::string& text, const std::string& part) {
@@ -62,7 +129,7 @@ TEST_CASE("describe a component") {
 TEST_CASE("the reference lists every section, kind, component and field") {
   const std::string text = markdown_reference(type_of<Spec>());
   CHECK(contains(text, "| `keep.last` | integer | >= 0 | `2` | safe | Newest checkpoints. |"));
-  CHECK(contains(text, "| `optimizer` | test_optimizer |  | required | forced | How to step. |"));
+  CHECK(contains(text, "| `optimizer` | [test_optimizer](#test_optimizer) |  | required | forced | How to step. |"));
   CHECK(contains(text, "| `low` | number |  | `0` | fixed | Lower bound. |"));
   CHECK(contains(text, "### test_layer: conv2d\n\nSlide filters over an image.\n"));
   CHECK(contains(text, "same \\| valid or integer"));
@@ -76,6 +143,10 @@ class Validator {
  public:
   explicit Validator(const Json& root) : root_(root) {}
   bool accepts(const Json& value) const { return accepts(root_, value); }
+  // What a schema that is a reference refers to.
+  const Json& at(const Json& schema) const {
+    return root_.at(Json::json_pointer(schema["$ref"].get<std::string>().substr(1)));
+  }
 
  private:
   static bool is(const std::string& type, const Json& value) {
@@ -96,7 +167,7 @@ class Validator {
 
   bool holds(const Json& schema, const std::string& key, const Json& rule, const Json& value) const {
     const auto accepted = [&](const Json& s) { return accepts(s, value); };
-    if (key == "$ref") return accepts(root_["$defs"][rule.get<std::string>().substr(8)], value);
+    if (key == "$ref") return accepts(at(schema), value);
     if (key == "anyOf") return std::any_of(rule.begin(), rule.end(), accepted);
     if (key == "allOf") return std::all_of(rule.begin(), rule.end(), accepted);
     if (key == "not") return !accepts(rule, value);
@@ -129,6 +200,7 @@ class Validator {
       return std::all_of(rule.begin(), rule.end(), [&](const Json& k) { return value.contains(k.get<std::string>()); });
     const Json none = Json::object();
     const Json& properties = schema.contains("properties") ? schema["properties"] : none;
+    if (key == "minProperties") return value.size() >= rule.get<std::size_t>();
     for (const auto& [name, item] : value.items()) {
       if (key == "propertyNames" && !accepts(rule, name)) return false;
       if (key == "properties" && rule.contains(name) && !accepts(rule[name], item)) return false;
@@ -176,6 +248,71 @@ TEST_CASE("the JSON Schema accepts what the reader accepts, and little else") {
   }
   CHECK(!accepts("{name: x}"));
   CHECK(accepts("{extends: base.yaml, name: x}"));
+}
+
+TEST_CASE("the JSON Schema of a component with keys beside its own, and of names that only the file knows") {
+  const Json schema = json_schema(type_of<Job>(), "test");
+  const Validator validator(schema);
+  const auto accepts = [&](const std::string& yaml) {
+    INFO(yaml);
+    return validator.accepts(to_json(parse_yaml_text(yaml)));
+  };
+  const std::string split = ", split: {file: a}";
+  for (const char* good :
+       {"dropout", "{type: dropout, p: 0.1}", "{type: sequence, layers: [dropout], last: dropout, pieces: {}}",
+        "{type: sequence, pieces: {a: {type: conv2d, out_channels: \"${arg.n}\", arguments: {n: null}}}, "
+        "layers: [{type: a, n: 3}, a]}",
+        "{type: a, pieces: {a: {type: dropout}}}", "{p: 0.1, last: null}"})
+    CHECK(accepts(fmt::format("{{net: {}{}}}", good, split)));
+  for (const char* bad :
+       {"{type: dropout, p: 1}", "{type: dropout, q: 0.1}", "{type: sequence, last: 3}", "{type: sequence, pieces: 3}",
+        "{type: sequence, pieces: {a: {type: dropout, p: 2}}}", "{type: sequence, layers: [{type: conv2d}]}",
+        "{type: sequence, layers: [{type: dropout, last: dropout}]}", "{typo: 1}"})
+    CHECK(!accepts(fmt::format("{{net: {}{}}}", bad, split)));
+  const Json conv = validator.at(schema["$defs"]["section.net"]["anyOf"][2]["properties"]["out_channels"]);
+  CHECK(conv["description"] == "Number of filters.");
+}
+
+TEST_CASE("the JSON Schema asks for required keys of sections, unless the file extends another") {
+  const Json schema = json_schema(type_of<Job>(), "test");
+  const Validator validator(schema);
+  const auto accepts = [&](const std::string& yaml) { return validator.accepts(to_json(parse_yaml_text(yaml))); };
+  CHECK(accepts("{net: dropout, split: {file: a}}"));
+  CHECK(accepts("{net: dropout}"));
+  CHECK(!accepts("{net: dropout, split: {parts: a}}"));
+  CHECK(accepts("{extends: a.yaml, split: {parts: a}}"));
+  CHECK(accepts("{net: dropout, split: \"${vars.split}\", weights: \"${vars.weights}\"}"));
+}
+
+TEST_CASE("the JSON Schema refuses emptiness where the reader does: of the value, not of what is in it") {
+  const Json schema = json_schema(type_of<Job>(), "test");
+  const Validator validator(schema);
+  for (const char* good : {"split: {file: a, parts: ['']}", "weights: {a: 0}"}) {
+    INFO(good);
+    const Node node = parse_yaml_text(fmt::format("{{net: dropout, {}}}", good));
+    CHECK(validator.accepts(to_json(node)));
+    CHECK_NOTHROW(parse<Job>(node));
+  }
+  for (const char* bad : {"split: {file: ''}", "split: {file: a, parts: []}", "weights: {}", "weights: null"}) {
+    INFO(bad);
+    const Node node = parse_yaml_text(fmt::format("{{net: dropout, {}}}", bad));
+    CHECK(!validator.accepts(to_json(node)));
+    CHECK_THROWS_AS(parse<Job>(node), ConfigError);
+  }
+}
+
+TEST_CASE("the reference names keys inside of maps and lists, and the resume class of a kind's place") {
+  const std::string text = markdown_reference(type_of<Job>());
+  CHECK(contains(text, "| `net.pieces` | map of names to layer |  | `{}` | forced | Pieces by name. |"));
+  CHECK(contains(text, "| `net.pieces.<name>.arguments` | any |  | `{}` | forced | Arguments. |"));
+  CHECK(contains(text, "| `net.last` | [test_layer](#test_layer) |  |  | forced | What comes last. |"));
+  CHECK(contains(text, "| `split.file` | text | not empty | required | safe | File. |"));
+  CHECK(contains(text, "Every test_layer has\n\n"));
+  CHECK(contains(text, "| `out_channels` | integer | >= 1 | required | forced | Number of filters. |"));
+  const std::string common = "| `name` | text |";
+  const std::size_t first = text.find(common);
+  REQUIRE(first != std::string::npos);
+  CHECK(text.find(common, first + 1) == std::string::npos);
 }
 
 TEST_CASE("differences: values as their types read them, defaults filled in, classes from field or section") {

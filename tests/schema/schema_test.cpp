@@ -210,6 +210,53 @@ TEST_CASE("ranges hold for every value, at its own place; NaN and infinity are r
   CHECK_FAULT("low: 2\nhigh: 1", "'low' is above 'high'.");
 }
 
+namespace {
+
+struct Limit {
+  static constexpr const char* kind = "test_limit";
+  virtual ~Limit() = default;
+};
+struct Clamp final : Limit {
+  double high = 1.0;
+  static Schema<Clamp> schema() {
+    return Schema<Clamp>("Cut off what is above.")
+        .field("high", &Clamp::high, allow_nonfinite(), "The bound.")
+        .example("{type: clamp, high: .inf}");
+  }
+};
+const Register<Limit, Clamp> clamp{"clamp"};
+
+struct Fullness {
+  std::vector<Component<Layer>> layers;
+  std::vector<Component<Limit>> limits;
+  std::vector<std::vector<double>> rows;
+  std::optional<std::string> text = "x";
+  std::optional<std::vector<double>> numbers;
+  static Schema<Fullness> schema() {
+    return Schema<Fullness>("Things with something in them.")
+        .field("layers", &Fullness::layers, non_empty(), "Layers.")
+        .field("limits", &Fullness::limits, non_empty(), "Limits.")
+        .field("rows", &Fullness::rows, non_empty(), at_least(0), "Rows.")
+        .field("text", &Fullness::text, non_empty(), "Text.")
+        .field("numbers", &Fullness::numbers, non_empty(), "Numbers.");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("non_empty is about the whole value: not about what is in it, and null is no empty value") {
+  for (const char* good :
+       {"layers: [{type: sequence, layers: []}]", "layers: [{type: dropout, name: ''}]",
+        "limits: [{type: clamp, high: .inf}]", "rows: [[], [1]]", "text: null", "numbers: null", "numbers: [1]"}) {
+    INFO(good);
+    CHECK_NOTHROW(parse<Fullness>(parse_yaml_text(good)));
+  }
+  for (const char* bad : {"layers: []", "rows: []", "text: ''", "numbers: []", "rows: [[-1]]", "numbers: [.nan]"}) {
+    INFO(bad);
+    CHECK_THROWS_AS(parse<Fullness>(parse_yaml_text(bad)), ConfigError);
+  }
+}
+
 TEST_CASE("all errors come at once, in one Error with its exit code") {
   try {
     spec(

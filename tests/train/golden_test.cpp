@@ -29,12 +29,14 @@ void set_weights(Session& session) {
   for (int i = 0; i < spec.size(); ++i) {
     if (!spec[i].trainable) continue;
     const std::string name = spec[i].name.substr(spec[i].name.find('/') + 1);
-    const auto seed = static_cast<std::uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(name.data()), static_cast<uInt>(name.size())));
+    const auto seed = static_cast<std::uint32_t>(
+        crc32(0, reinterpret_cast<const Bytef*>(name.data()), static_cast<uInt>(name.size())));
     const Shape& shape = spec[i].type.shape;
     std::vector<float> values(shape.elements());
     for (std::size_t k = 0; k < values.size(); ++k) {
       double u = 2.0 * mixed(seed, static_cast<std::uint32_t>(k)) - 1.0;
-      u = shape.rank() > 1 ? u * std::sqrt(3.0 / static_cast<double>(shape.slice(1).elements())) : u / 10.0 + (name.ends_with("weight") ? 1.0 : 0.0);
+      u = shape.rank() > 1 ? u * std::sqrt(3.0 / static_cast<double>(shape.slice(1).elements()))
+                           : u / 10.0 + (name.ends_with("weight") ? 1.0 : 0.0);
       values[k] = static_cast<float>(u);
     }
     session.state().write(i, values.data());
@@ -49,7 +51,8 @@ TEST_CASE("training follows PyTorch's trajectories") {
     if (entry.path().extension() != ".yaml") continue;
     ++cases;
     SUBCASE(entry.path().stem().c_str()) {
-      const auto expected = nlohmann::json::parse(read_file(std::filesystem::path(entry.path()).replace_extension(".json")));
+      const auto expected =
+          nlohmann::json::parse(read_file(std::filesystem::path(entry.path()).replace_extension(".json")));
       ExperimentSpec spec = parse<ExperimentSpec>(load_spec(entry.path()));
       const auto device = DeviceRegistry::instance().find("cpu")->open(2);
       Blueprint blueprint(spec, {{"train", spec.data.train.dataset->describe()}});
@@ -68,7 +71,8 @@ TEST_CASE("training follows PyTorch's trajectories") {
         const double loss = (total - sum) / static_cast<double>(batch);
         sum = total;
         const double exact = expected["losses"][step];
-        const double allowed = 3.0 * expected["distance"][step].get<double>() + 1e-6;  // a few units in the last place of the loss itself
+        const double allowed =
+            3.0 * expected["distance"][step].get<double>() + 1e-6;  // a few units in the last place of the loss itself
         INFO("step ", step);
         REQUIRE(std::abs(loss - exact) <= allowed);
       }

@@ -39,9 +39,10 @@ TEST_CASE("durations become steps") {
 TEST_CASE("cosine follows its formula at every step") {
   const auto policy = make("{type: cosine, target: optimizer.lr, warmup: 1 epoch, final: 0.1}");
   for (std::int64_t s = 0; s < 120; ++s) {
-    const double expected = s < 10    ? 2.0 * static_cast<double>(s + 1) / 10.0
-                            : s < 100 ? 0.1 + 1.9 * 0.5 * (1.0 + std::cos(std::numbers::pi * static_cast<double>(s - 10) / 90.0))
-                                      : 0.1;
+    const double expected =
+        s < 10    ? 2.0 * static_cast<double>(s + 1) / 10.0
+        : s < 100 ? 0.1 + 1.9 * 0.5 * (1.0 + std::cos(std::numbers::pi * static_cast<double>(s - 10) / 90.0))
+                  : 0.1;
     CHECK(policy->value(s, 2.0, schedule) == doctest::Approx(expected).epsilon(1e-12));
   }
 }
@@ -87,7 +88,8 @@ TEST_CASE("early stopping counts reports without improvement, and its state surv
 TEST_CASE("a report without the monitored value does not count") {
   const auto policy = make("{type: early_stopping, monitor: val/loss, mode: min, patience: 1}");
   Requests requests;
-  for (int i = 0; i < 5; ++i) policy->report({.epoch = 1, .step = 1, .samples = 1, .values = {{"train/loss", 1.0}}, .seconds = {}}, requests);
+  for (int i = 0; i < 5; ++i)
+    policy->report({.epoch = 1, .step = 1, .samples = 1, .values = {{"train/loss", 1.0}}, .seconds = {}}, requests);
   CHECK_FALSE(requests.stop);
 }
 

@@ -20,6 +20,7 @@ struct CrossEntropy final : Loss {
                "A weight for each class; the mean is weighted by them. By default 1.")
         .example("{type: cross_entropy, label_smoothing: 0.1}");
   }
+  bool takes_classes() const override { return true; }
   Value build(Builder& b, Value output, Value target) const override {
     expect_classes("cross_entropy", output, target);
     return b.apply("softmax_cross_entropy", nullptr,

@@ -17,6 +17,7 @@ struct Nll final : Loss {
                "A weight for each class; the mean is weighted by them. By default 1.")
         .example("nll");
   }
+  bool takes_classes() const override { return true; }
   Value build(Builder& b, Value output, Value target) const override {
     expect_classes("nll", output, target);
     return b.apply("nll", nullptr, {output, target, class_weights_of(b, class_weights, output)})[0];

@@ -22,8 +22,9 @@ struct Supervised final : Step {
     const Value output = only(assembly.model->build(b, {batch.field(input)}), "supervised training");
     const Value target_value = batch.field(target);
     const Component<Loss>& loss_component = *assembly.loss;
-    const Value loss = located(loss_component.source(), [] { return "loss"; },
-                               [&] { return loss_component->build(b, output, target_value); });
+    expect_enough_outputs(loss_component, batch, output);
+    const Value loss = located(
+        loss_component.source(), [] { return "loss"; }, [&] { return loss_component->build(b, output, target_value); });
     assembly.report(b, split, "loss", {{loss, static_cast<double>(batch.samples)}});
     for (const auto& [name, metric] : *assembly.metrics) {
       const auto what = [&name = name] { return fmt::format("metric '{}'", name); };
@@ -35,6 +36,23 @@ struct Supervised final : Step {
     const Component<Layer>& activation = assembly.model->output;
     b.graph().output("output",
                      activation ? only(build_child(b, activation, "output", {output}), "supervised training") : output);
+  }
+
+ private:
+  /// A class without an output of its own would be a label out of range in the first batch that has it.
+  void expect_enough_outputs(const Component<Loss>& loss, const Batch& batch, const Value& output) const {
+    const auto classes = batch.classes.find(target);
+    if (!loss->takes_classes() || classes == batch.classes.end() || output.shape().rank() < 2 ||
+        output.dim(1) >= classes->second)
+      return;
+    located(
+        loss.source(), [] { return "loss"; },
+        [&] {
+          fail(ErrorKind::config,
+               "the data has {} classes, but the model gives {} outputs for a sample; set out_features of its last "
+               "layer to {}",
+               classes->second, output.dim(1), classes->second);
+        });
   }
 };
 

@@ -7,7 +7,8 @@
 namespace trainctl {
 namespace {
 
-/// Cosine annealing (Loshchilov & Hutter, 2017) after a linear warm-up. With w warm-up steps, T steps in all and base value v:
+/// Cosine annealing (Loshchilov & Hutter, 2017) after a linear warm-up. With w warm-up steps, T steps in all and base
+/// value v:
 ///   value(s) = v (s + 1) / w                                                 for s < w
 ///   value(s) = final + (v - final) (1 + cos(pi (s - w) / (T - w))) / 2       for w <= s < T
 ///   value(s) = final                                                         for s >= T
@@ -22,7 +23,8 @@ struct Cosine final : Policy {
         .required("target", &Cosine::target_path, non_empty(), "Spec path of a live parameter.")
         .field("warmup", &Cosine::warmup, "Length of a linear rise from zero.", resume(Resume::forced))
         .field("final", &Cosine::final_value, "Value at the end.", resume(Resume::forced))
-        .field("over", &Cosine::over, "When the end is reached, warm-up included; by default trainer.max.", resume(Resume::forced))
+        .field("over", &Cosine::over, "When the end is reached, warm-up included; by default trainer.max.",
+               resume(Resume::forced))
         .example("{type: cosine, target: optimizer.lr, warmup: 1 epoch, final: 0}");
   }
   std::string_view target() const override { return target_path; }

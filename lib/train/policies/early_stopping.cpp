@@ -5,8 +5,8 @@
 namespace trainctl {
 namespace {
 
-/// Stops when a value has not become better than its best by more than min_delta in `patience` reports in a row. A report without the value does not count; NaN is never
-/// better.
+/// Stops when a value has not become better than its best by more than min_delta in `patience` reports in a row. A
+/// report without the value does not count; NaN is never better.
 struct EarlyStopping final : Policy {
   std::string monitored;
   Mode mode = Mode::min;
@@ -15,11 +15,13 @@ struct EarlyStopping final : Policy {
 
   static Schema<EarlyStopping> schema() {
     return Schema<EarlyStopping>("Stop when a value has not improved for a while.")
-        .required("monitor", &EarlyStopping::monitored, non_empty(), "Name of a reported value, such as val/loss.", resume(Resume::forced))
+        .required("monitor", &EarlyStopping::monitored, non_empty(), "Name of a reported value, such as val/loss.",
+                  resume(Resume::forced))
         .required("mode", &EarlyStopping::mode, "Whether less (min) or more (max) is better.", resume(Resume::forced))
-        .field("patience", &EarlyStopping::patience, at_least(1), "Reports without improvement after which training stops.", unit("reports"),
+        .field("patience", &EarlyStopping::patience, at_least(1),
+               "Reports without improvement after which training stops.", unit("reports"), resume(Resume::safe))
+        .field("min_delta", &EarlyStopping::min_delta, at_least(0.0), "Least change that counts as an improvement.",
                resume(Resume::safe))
-        .field("min_delta", &EarlyStopping::min_delta, at_least(0.0), "Least change that counts as an improvement.", resume(Resume::safe))
         .example("{type: early_stopping, monitor: val/accuracy, mode: max, patience: 5}");
   }
   std::string_view monitor() const override { return monitored; }
@@ -34,7 +36,8 @@ struct EarlyStopping final : Policy {
     }
     if (++waited_ >= patience) {
       requests.stop = true;
-      requests.stop_reason = fmt::format("early stopping: {} has not improved on {} for {} reports", monitored, best_, waited_);
+      requests.stop_reason =
+          fmt::format("early stopping: {} has not improved on {} for {} reports", monitored, best_, waited_);
     }
   }
   NamedValues state() const override { return {{"best", best_}, {"waited", static_cast<double>(waited_)}}; }

@@ -5,7 +5,8 @@
 namespace trainctl {
 namespace {
 
-/// Decay by a factor at regular intervals, as PyTorch's StepLR, after a linear warm-up. With w warm-up steps, an interval of e steps and base value v:
+/// Decay by a factor at regular intervals, as PyTorch's StepLR, after a linear warm-up. With w warm-up steps, an
+/// interval of e steps and base value v:
 ///   value(s) = v (s + 1) / w            for s < w
 ///   value(s) = v gamma^floor(s / e)     afterwards (the intervals count from the start)
 struct StepDecay final : Policy {

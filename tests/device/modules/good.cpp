@@ -7,7 +7,9 @@ namespace {
 using namespace trainctl;
 
 struct Nothing final : Kernel {
-  std::optional<KernelPlan> plan(const KernelRequest& request) const override { return KernelPlan::row_major(request, "nothing"); }
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    return KernelPlan::row_major(request, "nothing");
+  }
   std::unique_ptr<Launch> prepare(const KernelRequest&, const KernelPlan&) const override { return nullptr; }
 };
 const RegisterKernel<Nothing> registered{"module_op", "cpu", priority::general, "from_module"};

@@ -1,0 +1,95 @@
+#include <sys/utsname.h>
+
+#include <nlohmann/json.hpp>
+
+#include "arguments.h"
+#include "base/libraries.h"
+#include "base/version.h"
+#include "device/device.h"
+#include "kernels/cpu/dispatch.h"
+#include "output.h"
+#include "report/text_table.h"
+#include "store/provenance.h"
+
+namespace trainctl::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct DeviceFinding {
+  std::string name;
+  bool usable = false;
+  std::vector<std::string> lines;  ///< what was found, or why nothing was
+};
+
+/// Opens each device, as a run would: what a probe cannot see shows there.
+std::vector<DeviceFinding> find_devices() {
+  std::vector<DeviceFinding> found;
+  for (const auto& driver : DeviceRegistry::instance().drivers()) {
+    DeviceFinding finding{.name = std::string(driver->name()), .lines = driver->probe()};
+    try {
+      driver->open(1);
+      finding.usable = true;
+    } catch (const std::exception& error) {
+      finding.lines.emplace_back(error.what());
+    }
+    found.push_back(std::move(finding));
+  }
+  if (!DeviceRegistry::instance().find("cuda")) {
+    found.push_back({"cuda", false, {"this build has no CUDA module, so GPUs are not used"}});
+  }
+  return found;
+}
+
+std::string system_text() {
+  utsname system{};
+  if (::uname(&system) != 0) return "unknown";
+  return std::string(system.sysname) + " " + system.release + " " + system.machine;
+}
+
+class Doctor final : public Command {
+ public:
+  void declare(Arguments& arguments) override { arguments.example("trainctl doctor --json"); }
+
+  int run(const Globals& globals) override {
+    if (globals.json)
+      print_json(json());
+    else
+      print(text());
+    return 0;
+  }
+
+ private:
+  static Json json() {
+    Json devices = Json::array();
+    for (const DeviceFinding& device : find_devices()) {
+      devices.push_back({{"name", device.name}, {"usable", device.usable}, {"found", device.lines}});
+    }
+    return {{"version", version_text()},         {"build", build_text()},
+            {"system", system_text()},           {"host", host_name()},
+            {"libraries", libraries()},          {"devices", std::move(devices)},
+            {"cpu_loops", cpu::name(cpu::isa())}};
+  }
+
+  static std::string text() {
+    std::string text =
+        fmt::format("trainctl {} ({})\n{}, {}\n\n", version_text(), build_text(), host_name(), system_text());
+    TextTable table({{"library"}, {"version"}});
+    for (const auto& [name, version] : libraries()) table.add({name, version});
+    text += table.text() + "\n";
+    for (const DeviceFinding& device : find_devices()) {
+      text += fmt::format("{}: {}\n", device.name, device.usable ? "usable" : "not usable");
+      for (const std::string& line : device.lines) text += "  " + line + "\n";
+    }
+    return text + fmt::format("cpu loops: x86-64-{} (TRAINCTL_CPU_ISA=v2, v3 or v4 in the environment lowers it)\n",
+                              cpu::name(cpu::isa()));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_doctor() {
+  return std::make_unique<Doctor>();
+}
+
+}  // namespace trainctl::app

@@ -1,0 +1,60 @@
+#include <nlohmann/json.hpp>
+
+#include "arguments.h"
+#include "base/log.h"
+#include "base/signals.h"
+#include "experiment/evaluate.h"
+#include "output.h"
+#include "store/json_values.h"
+
+namespace trainctl::app {
+namespace {
+
+class Eval final : public Command {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.positional("RUN|CHECKPOINT", target_,
+                         "A run directory (its best checkpoint, else its last) or a checkpoint file.");
+    arguments.option("--split", options_.split, "NAME",
+                     "train, val or test; by default test where the config has it, else val.");
+    arguments.option("--config", config_, "CONFIG",
+                     "Data, loss and metrics from this config; the model must be the same.");
+    arguments.overrides(options_.overrides);
+    arguments.device(options_.device);
+    arguments.example("trainctl eval runs/examples/fashion-mnist-lenet-1");
+    arguments.example("trainctl eval runs/examples/fashion-mnist-lenet-1/checkpoints/last.h5 --split train --json");
+  }
+
+  int run(const Globals& globals) override {
+    signals::install();
+    options_.target = target_;
+    if (!config_.empty()) options_.config = config_;
+    const EvaluateResult result = evaluate(options_);
+    log::info("{}: epoch {}, step {}; {} samples of '{}' in {:.2f} s", result.checkpoint.string(), result.epoch,
+              result.step, result.samples, result.split, result.seconds);
+    if (!globals.json) {
+      print_values(result.values);
+      return 0;
+    }
+    print_json({{"checkpoint", result.checkpoint.string()},
+                {"split", result.split},
+                {"epoch", result.epoch},
+                {"step", result.step},
+                {"samples", result.samples},
+                {"values", values_to_json(result.values)},
+                {"seconds", result.seconds}});
+    return 0;
+  }
+
+ private:
+  EvaluateOptions options_;
+  std::string target_, config_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_eval() {
+  return std::make_unique<Eval>();
+}
+
+}  // namespace trainctl::app

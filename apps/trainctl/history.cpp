@@ -1,0 +1,102 @@
+#include <nlohmann/json.hpp>
+
+#include "arguments.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "output.h"
+#include "report/history_table.h"
+#include "store/checkpoint_store.h"
+#include "store/json_values.h"
+#include "store/run_directory.h"
+
+namespace trainctl::app {
+namespace {
+
+/// The history of a run directory; where history.json is damaged, what the newest checkpoint holds of it.
+History read_history(const std::filesystem::path& run) {
+  if (!std::filesystem::is_directory(run)) {
+    fail(ErrorKind::data, "{}: not a run directory; it is the folder that `trainctl train` printed", run.string());
+  }
+  const RunPaths paths{run};
+  try {
+    return History::read(paths.history());
+  } catch (const Error& error) {
+    if (!std::filesystem::is_directory(paths.checkpoints())) throw;
+    const auto found = CheckpointStore(paths.checkpoints()).newest_valid();
+    if (!found) throw;
+    log::warn("{}; showing what {} holds", error.what(), found->file.path.string());
+    return History::from_json(found->reader.history_json(), found->file.path.string());
+  }
+}
+
+/// The last parts of the paths, or the paths as given where those are equal.
+std::vector<std::string> short_names(const std::vector<std::string>& runs) {
+  std::vector<std::string> names;
+  for (const std::string& run : runs) {
+    std::filesystem::path path(run);
+    if (!path.has_filename()) path = path.parent_path();
+    const std::string name = path.filename().string();
+    if (name.empty() || name == "." || std::ranges::find(names, name) != names.end()) return runs;
+    names.push_back(name);
+  }
+  return names;
+}
+
+class ShowHistory final : public Command {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.positionals("RUN", runs_, "Run directories; several are shown side by side.");
+    arguments.option("--series", series_, "NAMES",
+                     "Only these values, separated by commas, as in --series val/loss,val/accuracy.");
+    arguments.option("--plot", plot_, "FILE", "Also draw the curves as an SVG picture.");
+    arguments.flag("--csv", csv_, "CSV instead of a table.");
+    arguments.example("trainctl history runs/examples/fashion-mnist-lenet-1");
+    arguments.example("trainctl history runs/examples/* --series val/accuracy --plot accuracy.svg");
+  }
+
+  int run(const Globals& globals) override {
+    if (globals.json && csv_) fail(ErrorKind::usage, "history: --json and --csv are two formats; give one of them");
+    std::vector<std::string> series;
+    for (const std::string& name : split(series_, ',')) {
+      if (!trimmed(name).empty()) series.emplace_back(trimmed(name));
+    }
+    const std::vector<std::string> names = short_names(runs_);
+    std::vector<NamedHistory> histories;
+    for (std::size_t i = 0; i < runs_.size(); ++i) histories.push_back({names[i], read_history(runs_[i])});
+    const std::string table = csv_ ? history_csv(histories, series) : history_text(histories, series);
+    if (!plot_.empty()) {
+      write_file_atomic(plot_, svg_plot(join(names, ", "), history_panels(histories, series)));
+      log::info("wrote {}", plot_);
+    }
+    if (globals.json)
+      print_json(json_of(histories));
+    else
+      print(table);
+    return 0;
+  }
+
+ private:
+  Json json_of(const std::vector<NamedHistory>& histories) const {
+    Json list = Json::array();
+    for (std::size_t i = 0; i < histories.size(); ++i) {
+      Json entry = {{"run", runs_[i]}};
+      entry.update(Json::parse(histories[i].history.to_json()));
+      list.push_back(std::move(entry));
+    }
+    return {{"runs", std::move(list)}};
+  }
+
+  std::vector<std::string> runs_;
+  std::string series_, plot_;
+  bool csv_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_history() {
+  return std::make_unique<ShowHistory>();
+}
+
+}  // namespace trainctl::app
