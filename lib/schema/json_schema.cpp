@@ -89,7 +89,7 @@ class SchemaWriter {
       case Form::progress:
         return or_reference({{"type", "string"}, {"pattern", progress_pattern}});
       case Form::wall_time:
-        return or_reference({{"type", "string"}, {"pattern", wall_time_pattern}});
+        return or_reference({{"type", "string"}, {"minLength", 1}, {"pattern", wall_time_pattern}});
       case Form::choice:
         return or_reference({{"enum", type.choices}});
       case Form::optional:

@@ -233,10 +233,10 @@ TEST_CASE("the JSON Schema accepts what the reader accepts, and little else") {
         std::string(good) != "vars: {a: 1}")
       CHECK_NOTHROW(parse<Spec>(parse_yaml_text("{" + o + good + "}")));
   }
-  for (const char* bad :
-       {"nmae: x", "low: abc", "max: 3", "keep: {last: -1}", "keep: {mode: mxa}", "keep: {lats: 1}", "head: conv2",
-        "head: {type: conv2d}", "head: {type: conv2d, out_channels: 0}", "head: {type: dropout, p: 1}",
-        "head: {typo: 1}", "layers: [nothing]", "pair: [1]", "extras: {a: nothing}", "name: ''", "distributed: 1"}) {
+  for (const char* bad : {"nmae: x", "low: abc", "max: 3", "keep: {last: -1}", "keep: {mode: mxa}", "keep: {lats: 1}",
+                          "head: conv2", "head: {type: conv2d}", "head: {type: conv2d, out_channels: 0}",
+                          "head: {type: dropout, p: 1}", "head: {typo: 1}", "layers: [nothing]", "pair: [1]",
+                          "extras: {a: nothing}", "name: ''", "time_limit: ''", "distributed: 1"}) {
     INFO(bad);
     CHECK(!accepts("{" + o + bad + "}"));
     CHECK_THROWS_AS(
