@@ -135,9 +135,7 @@ void Program::enter() {
 }
 
 void Program::leave() {
-  // The program's last steps refreshed its own working copies; those of other programs are behind now.
   for (const int root : plan_.updated_states) set_.state_.mark_stale(root);
-  for (StateStore::WorkingCopy* copy : copies_) copy->stale = false;
 }
 
 void Program::run() {

@@ -71,7 +71,13 @@ Selection::Selection(const Graph& graph, Plan& plan)
   }
 }
 
+int Selection::root_of(int state) const {
+  const int root = graph_.state_spec()[state].root;
+  return root < 0 ? state : root;
+}
+
 void Selection::run() {
+  for (const Graph::Update& update : graph_.updates()) updated_roots_.insert(root_of(update.state));
   for (int node = 0; node < static_cast<int>(graph_.nodes().size()); ++node) {
     switch (graph_.nodes()[node].op->storage()) {
       case Op::Storage::compute:
@@ -86,7 +92,6 @@ void Selection::run() {
     }
   }
   place_updates();
-  refresh_working_copies();
   collect_outputs();
 }
 
@@ -103,7 +108,7 @@ int Selection::add_tensor(const TensorType& type, const Layout& layout, int stor
 
 std::pair<int, std::size_t> Selection::state_memory(int state) {
   const StateVariable& variable = graph_.state_spec()[state];
-  const int root = variable.root < 0 ? state : variable.root;
+  const int root = root_of(state);
   const auto found = state_storage_.find(root);
   const std::size_t offset = static_cast<std::size_t>(variable.root_offset) * size_bytes(variable.type.dtype);
   if (found != state_storage_.end()) return {found->second, offset};
@@ -157,7 +162,8 @@ int Selection::tensor_in(int value, const Layout& layout) {
   if (plan_.tensors[tensor].layout == layout) return tensor;
   const ValueInfo& info = graph_.info(value);
   const TensorType type = info.type;
-  if (info.kind == ValueInfo::Kind::state) {
+  // What this program changes anyway is reordered when it is used, which holds memory for no longer than that.
+  if (info.kind == ValueInfo::Kind::state && !updated_roots_.contains(root_of(info.state))) {
     const auto [found, added] = working_copies_.try_emplace({info.state, layout.tag()}, -1);
     if (added) {
       const std::string name = graph_.state_spec()[info.state].name + " as " + layout.tag();
@@ -339,16 +345,6 @@ void Selection::place_updates() {
     copy.from = add_copy(copy.from, between, "");
   }
   for (const Late& copy : copies) add_copy(copy.from, copy.to, "");
-}
-
-void Selection::refresh_working_copies() {
-  for (const auto& [key, tensor] : working_copies_) {
-    const int root = graph_.state_spec()[key.first].root < 0 ? key.first : graph_.state_spec()[key.first].root;
-    if (std::ranges::find(plan_.updated_states, root) == plan_.updated_states.end()) continue;
-    const auto [storage, offset] = state_memory(key.first);
-    add_copy(add_tensor(graph_.state_spec()[key.first].type, {}, storage, offset), tensor,
-             graph_.state_spec()[key.first].name);
-  }
 }
 
 void Selection::collect_outputs() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -11,8 +12,8 @@
 namespace trainctl {
 
 /// Turns the nodes of a graph into steps on tensors. What a kernel wants in another layout is reordered once; a state
-/// variable in another layout becomes a working copy. Views, packs and updates are placed: memory is shared wherever no
-/// reader of an older version is hurt, and copied where one would be.
+/// variable that the program does not change becomes a working copy, which outlives the program's runs. Views, packs and
+/// updates are placed: memory is shared wherever no reader of an older version is hurt, and copied where one would be.
 class Selection {
  public:
   Selection(const Graph& graph, Plan& plan);
@@ -23,7 +24,6 @@ class Selection {
   void select_view(int node);
   void select_pack(int node);
   void place_updates();
-  void refresh_working_copies();
   void collect_outputs();
 
   /// The tensor of a value as it lies, made for inputs, scalars, constants and state when first asked for.
@@ -32,6 +32,7 @@ class Selection {
   int tensor_in(int value, const Layout& layout);
   int add_tensor(const TensorType& type, const Layout& layout, int storage, std::size_t offset = 0);
   int add_storage(Storage storage);
+  int root_of(int state) const;
   /// The memory of a state variable: its root's, and the offset in it.
   std::pair<int, std::size_t> state_memory(int state);
   /// A step that copies `from` to `to`, reordering where their layouts differ.
@@ -44,6 +45,7 @@ class Selection {
 
   const Graph& graph_;
   Plan& plan_;
+  std::set<int> updated_roots_;
   std::vector<bool> differentiated_;  // node: some later node belongs to its gradient
   std::vector<int> step_of_node_;
   std::vector<int> primary_;                                   // value -> tensor

@@ -1,53 +1,12 @@
 // A launch allocates nothing: operator new is counted while it runs. What oneDNN allocates inside of itself is its own
 // affair.
-#include <dlfcn.h>
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <cstring>
-#include <new>
-
+#include "counted_allocations.h"
 #include "graph/builtin.h"
 #include "kernels_cpu/run_kernel.h"
 #include "ops/conv2d.h"
 #include "ops/linear.h"
-
-namespace {
-
-std::atomic<bool> counting = false;
-std::atomic<int> allocations = 0;
-
-void* allocate(std::size_t bytes, const void* caller) {
-  if (counting) {
-    Dl_info from{};
-    const bool known = dladdr(caller, &from) != 0 && from.dli_fname != nullptr;
-    if (!known || std::strstr(from.dli_fname, "libdnnl") == nullptr) ++allocations;
-  }
-  if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  return allocate(bytes, __builtin_return_address(0));
-}
-void* operator new[](std::size_t bytes) {
-  return allocate(bytes, __builtin_return_address(0));
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 using namespace trainctl;
 using namespace trainctl::test;

@@ -1,0 +1,36 @@
+// A whole training step allocates nothing: gather, forward, backward, update and sums, of every golden model.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "counted_allocations.h"
+#include "schema/resolve.h"
+#include "train/session.h"
+
+using namespace trainctl;
+
+TEST_CASE("a training step allocates nothing") {
+  for (const char* name : {"mlp_adam", "lenet_adam", "cnn_adam", "resnet_momentum", "mlp_clip"}) {
+    CAPTURE(name);
+    const auto file = std::filesystem::path(TRAINCTL_SOURCE_DIR) / "tests" / "golden" / (std::string(name) + ".yaml");
+    ExperimentSpec spec = parse<ExperimentSpec>(load_spec(file));
+    const auto device = DeviceRegistry::instance().find("cpu")->open(2);
+    Blueprint blueprint(spec, {{"train", spec.data.train.dataset->describe()}});
+    Session session(*device, blueprint, {"train"});
+    session.initialise();
+    session.set_epoch("train", 0);
+    const auto step = [&](std::int64_t index) {
+      session.scalars().set("position", index * 32);
+      session.scalars().set("step", index);
+      session.program({Phase::whole, "train", 32}).run();
+    };
+    step(0);  // compiles, and lets libraries set themselves up
+    step(1);
+    allocations = 0;
+    counting = true;
+    step(2);
+    step(3);
+    counting = false;
+    CHECK(allocations == 0);
+  }
+}
