@@ -34,6 +34,8 @@ struct KernelRequest {
   bool training = false;
   int threads = 1;
   bool deterministic = true;
+  /// Whether algorithms may be used whose rounding differs from the plain sum's by more than its order (Winograd).
+  bool fast_math = false;
 
   bool has(std::size_t input) const { return input < inputs.size() && inputs[input] != nullptr; }
 };

@@ -52,11 +52,8 @@ std::vector<LayerRow> layer_rows(const Blueprint& blueprint) {
     for (const int parameter : layer.parameters) row.parameters += blueprint.state()[parameter].type.elements();
     for (int i = layer.first_node; i < layer.end_node; ++i) {
       const GraphNode& node = graph.nodes()[i];
-      std::vector<const TensorType*> inputs;
-      std::vector<TensorType> outputs;
-      for (const int input : node.inputs) inputs.push_back(input < 0 ? nullptr : &graph.info(input).type);
-      for (const int output : node.outputs) outputs.push_back(graph.info(output).type);
-      row.flops += node.op->cost(*node.attributes, inputs, outputs).flops / batch;
+      const NodeTypes types(graph, node);
+      row.flops += node.op->cost(*node.attributes, types.inputs, types.outputs).flops / batch;
     }
     rows.push_back(row);
   }
@@ -187,7 +184,8 @@ CheckReport check(const CheckOptions& options) {
   for (const ProgramKey& key : blueprint.programs()) {
     const auto graph = blueprint.build(key);
     programs.push_back(
-        {key, plan_program(*graph, {.device = std::string(device->name()), .threads = device->threads()})});
+        {key, plan_program(*graph, {.device = std::string(device->name()), .threads = device->threads(),
+                                             .fast_math = experiment.spec.trainer.fast_math})});
   }
   report.text = report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
   report.json = report_json(experiment, blueprint, programs).dump(2);

@@ -200,6 +200,13 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   ExperimentSpec& spec = experiment.spec;
   if (options.dry_run) return dry_run(spec, options.device);
 
+  // Of two that start at once, one finds or makes the run, and the other is refused by its lock.
+  std::optional<FileLock> claim;
+  if (options.resume_auto && !options.output && spec.name.find('/') == std::string::npos) {
+    const auto project = spec.output.root.value / spec.output.project;
+    std::filesystem::create_directories(project);
+    claim.emplace(project / fmt::format(".{}.lock", spec.name));
+  }
   if (options.resume_auto) {
     const auto runs = options.output ? std::vector<std::filesystem::path>{*options.output}
                                      : find_runs(spec.output.root, spec.output.project, spec.name);

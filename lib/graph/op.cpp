@@ -15,6 +15,11 @@ Cost Op::cost(const Attributes&, InputTypes inputs, std::span<const TensorType> 
   return cost;
 }
 
+NodeTypes::NodeTypes(const Graph& graph, const GraphNode& node) {
+  for (const int input : node.inputs) inputs.push_back(input < 0 ? nullptr : &graph.info(input).type);
+  for (const int output : node.outputs) outputs.push_back(graph.info(output).type);
+}
+
 OpRegistry& OpRegistry::instance() {
   static OpRegistry registry;
   return registry;

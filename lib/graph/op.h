@@ -69,6 +69,13 @@ class Op {
   virtual Cost cost(const Attributes& attributes, InputTypes inputs, std::span<const TensorType> outputs) const;
 };
 
+/// Types of a node's operands and results, in the form that an op's functions take.
+struct NodeTypes {
+  std::vector<const TensorType*> inputs;  ///< null for an operand left out; valid until the graph grows
+  std::vector<TensorType> outputs;
+  NodeTypes(const Graph& graph, const GraphNode& node);
+};
+
 /// All ops by name.
 class OpRegistry {
  public:

@@ -16,6 +16,7 @@ struct PlanOptions {
   std::string device = "cpu";
   int threads = 1;
   bool deterministic = true;
+  bool fast_math = false;
   bool fuse = true;
 };
 

@@ -27,6 +27,18 @@ std::optional<Choice> choose(const KernelRequest& request, const PlanOptions& op
   return std::nullopt;
 }
 
+KernelRequest request_for(const GraphNode& node, const NodeTypes& types, std::span<const Layout> layouts,
+                          const PlanOptions& options) {
+  return {.op = node.op->name(),
+          .attributes = node.attributes.get(),
+          .inputs = types.inputs,
+          .outputs = types.outputs,
+          .input_layouts = layouts,
+          .threads = options.threads,
+          .deterministic = options.deterministic,
+          .fast_math = options.fast_math};
+}
+
 }  // namespace
 
 StepRequest::StepRequest(const Plan& plan, const PlannedStep& step) {
@@ -40,23 +52,14 @@ StepRequest::StepRequest(const Plan& plan, const PlannedStep& step) {
               .forward = step.forward_step < 0 ? nullptr : &plan.steps[step.forward_step].plan,
               .training = step.training,
               .threads = plan.options.threads,
-              .deterministic = plan.options.deterministic};
+              .deterministic = plan.options.deterministic,
+              .fast_math = plan.options.fast_math};
 }
 
 bool has_kernel(const GraphNode& node, const Graph& graph, const PlanOptions& options) {
-  std::vector<const TensorType*> inputs;
-  std::vector<TensorType> outputs;
-  for (const int input : node.inputs) inputs.push_back(input < 0 ? nullptr : &graph.info(input).type);
-  for (const int output : node.outputs) outputs.push_back(graph.info(output).type);
-  const std::vector<Layout> layouts(inputs.size());
-  const auto chosen = choose({.op = node.op->name(),
-                              .attributes = node.attributes.get(),
-                              .inputs = inputs,
-                              .outputs = outputs,
-                              .input_layouts = layouts,
-                              .threads = options.threads,
-                              .deterministic = options.deterministic},
-                             options);
+  const NodeTypes types(graph, node);
+  const std::vector<Layout> layouts(types.inputs.size());
+  const auto chosen = choose(request_for(node, types, layouts, options), options);
   return chosen && chosen->kernel->priority > priority::reference;
 }
 
@@ -196,22 +199,13 @@ void Selection::select_node(int index) {
   step.forward_step = node.forward < 0 ? -1 : step_of_node_[node.forward];
   step.training = differentiated_[index];
 
-  std::vector<const TensorType*> inputs;
-  std::vector<TensorType> outputs;
+  const NodeTypes types(graph_, node);
   for (const int input : node.inputs) {
-    inputs.push_back(input < 0 ? nullptr : &graph_.info(input).type);
     step.given_layouts.push_back(input < 0 ? Layout() : plan_.tensors[tensor_of(input)].layout);
   }
-  for (const int output : node.outputs) outputs.push_back(graph_.info(output).type);
-  const KernelRequest request{.op = node.op->name(),
-                              .attributes = node.attributes.get(),
-                              .inputs = inputs,
-                              .outputs = outputs,
-                              .input_layouts = step.given_layouts,
-                              .forward = step.forward_step < 0 ? nullptr : &plan_.steps[step.forward_step].plan,
-                              .training = step.training,
-                              .threads = plan_.options.threads,
-                              .deterministic = plan_.options.deterministic};
+  KernelRequest request = request_for(node, types, step.given_layouts, plan_.options);
+  request.forward = step.forward_step < 0 ? nullptr : &plan_.steps[step.forward_step].plan;
+  request.training = step.training;
   auto choice = choose(request, plan_.options);
   if (!choice) {
     fail(ErrorKind::environment, "{}: no kernel for '{}' on device {}; use --device cpu for this model", node.path,
@@ -219,7 +213,7 @@ void Selection::select_node(int index) {
   }
   step.kernel = choice->kernel;
   step.plan = std::move(choice->plan);
-  step.cost = node.op->cost(*node.attributes, inputs, outputs);
+  step.cost = node.op->cost(*node.attributes, types.inputs, types.outputs);
 
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     step.inputs.push_back(node.inputs[i] < 0 ? -1 : tensor_in(node.inputs[i], step.plan.inputs[i]));
@@ -227,8 +221,8 @@ void Selection::select_node(int index) {
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const Layout& layout = step.plan.outputs[i];
     const int storage =
-        add_storage({.bytes = layout.bytes(outputs[i]), .name = std::string(node.op->name()) + " of " + node.path});
-    step.outputs.push_back(primary_[node.outputs[i]] = add_tensor(outputs[i], layout, storage));
+        add_storage({.bytes = layout.bytes(types.outputs[i]), .name = std::string(node.op->name()) + " of " + node.path});
+    step.outputs.push_back(primary_[node.outputs[i]] = add_tensor(types.outputs[i], layout, storage));
   }
   if (step.plan.workspace_bytes) {
     step.workspace = add_storage(

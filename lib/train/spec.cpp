@@ -39,6 +39,8 @@ Schema<TrainerSpec> TrainerSpec::schema() {
              "CPU threads; 0 takes the cores that the process may use. A run keeps the number it began with.",
              resume(Resume::forced))
       .field("precision", &TrainerSpec::precision, "Arithmetic of the step.")
+      .field("fast_math", &TrainerSpec::fast_math, resume(Resume::forced),
+             "Lets 3x3 convolutions use Winograd's algorithm: faster, with rounding errors some ten times larger.")
       .field("accumulate", &TrainerSpec::accumulate, between(1, 1 << 20), "Batches whose gradients make one update.",
              unit("batches"))
       .field("clip_grad_norm", &TrainerSpec::clip_grad_norm, above(0.0),

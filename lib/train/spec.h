@@ -52,6 +52,7 @@ struct TrainerSpec {
   std::string device = "auto";
   std::int64_t threads = 0;
   Precision precision = Precision::fp32;
+  bool fast_math = false;
   std::int64_t accumulate = 1;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;

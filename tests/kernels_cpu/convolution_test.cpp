@@ -190,3 +190,20 @@ TEST_CASE("a sum is added in place or from other memory") {
     CHECK(distance(prepared.output(0), expected[0]) < tolerance);
   }
 }
+
+TEST_CASE("Winograd is used only where fast math is asked for, and is right within its larger errors") {
+  const Convolution convolution{"3x3", {2, 32, 12, 12}, {32, 32, 3, 3}, padded({1, 1, 1, 1}), false};
+  if (isa() != Isa::v4) return;  // oneDNN has it for AVX-512
+  for (Application application : applications(convolution)) {
+    CAPTURE(application.op);
+    const auto& entry = kernel(application.op, "onednn");
+    CHECK(PreparedKernel(application, entry, 2).plan().implementation.find("wino") == std::string::npos);
+    application.fast_math = true;
+    PreparedKernel prepared(application, entry, 2);
+    CHECK(prepared.plan().implementation.find("wino") != std::string::npos);
+    const auto values = application.values();
+    prepared.set_inputs(values);
+    prepared.run();
+    CHECK(distance(prepared.output(0), reference(application, values)[0]) < 1e-4);
+  }
+}

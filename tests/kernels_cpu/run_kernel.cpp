@@ -73,7 +73,8 @@ PreparedKernel::PreparedKernel(const Application& application, const KernelRegis
                               .inputs = types,
                               .outputs = output_types_,
                               .input_layouts = layouts,
-                              .threads = threads};
+                              .threads = threads,
+                              .fast_math = application.fast_math};
   plan_ = entry.kernel->plan(request);
   if (!plan_) return;
   launch_ = entry.kernel->prepare(request, *plan_);

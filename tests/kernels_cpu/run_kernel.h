@@ -14,6 +14,7 @@ struct Application {
   std::string_view op;
   AttributesPtr attributes;
   std::vector<std::optional<TensorType>> inputs;  ///< f32; none: left out
+  bool fast_math = false;
 
   std::vector<const TensorType*> input_types() const;
   std::vector<TensorType> output_types() const;

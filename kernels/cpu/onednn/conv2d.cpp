@@ -54,11 +54,20 @@ Desc described(const TensorType& type, bool any) {
   return any ? Desc::any(type) : Desc::of(type);
 }
 
-std::optional<Choice> choose_forward(const Conv2dAttributes& attributes, const Operands& operands,
+/// What `make` gives for the fastest algorithm that the request allows and oneDNN has.
+template <typename Make>
+std::optional<Choice> first_of(const KernelRequest& request, Make make) {
+  if (request.fast_math) {
+    if (auto choice = make(Algorithm::winograd)) return choice;
+  }
+  return make(Algorithm::direct);
+}
+
+std::optional<Choice> choose_forward(Algorithm algorithm, const Conv2dAttributes& attributes, const Operands& operands,
                                      const PostOps& post_ops) {
   return choose(operands, Role::source, Role::weights, Role::destination, [&](bool any) {
     const Desc bias = operands.bias ? Desc::of(*operands.bias) : Desc();
-    return convolution(attributes, described(operands.x, any), described(grouped(operands.w, attributes.groups), any),
+    return convolution(algorithm, attributes, described(operands.x, any), described(grouped(operands.w, attributes.groups), any),
                        bias, described(operands.y, any), post_ops);
   });
 }
@@ -67,7 +76,7 @@ std::optional<Choice> choose_forward(const Conv2dAttributes& attributes, const O
 template <typename Make>
 std::optional<Choice> choose_backward(const Conv2dAttributes& attributes, const Operands& operands, Role x, Role w,
                                       Role y, Make make) {
-  const std::optional<Choice> forward = choose_forward(attributes, operands, {});
+  const std::optional<Choice> forward = choose_forward(Algorithm::direct, attributes, operands, {});
   if (!forward) return std::nullopt;
   const TensorType weights = grouped(operands.w, attributes.groups);
   const Desc as_x = forward->operation.desc(Role::source), as_y = forward->operation.desc(Role::destination);
@@ -113,8 +122,8 @@ class ConvolutionKernel final : public Kernel {
     if (!fits(operands)) return std::nullopt;
     const bool sum = request.has(3), fused = fuses(attributes.activation);
     if (!fused && operands.y.dtype != DType::f32) return std::nullopt;
-    const auto choice =
-        choose_forward(attributes, operands, {.sum = sum, .activation = fused ? attributes.activation : Activation()});
+    const PostOps post_ops{.sum = sum, .activation = fused ? attributes.activation : Activation()};
+    const auto choice = first_of(request, [&](Algorithm a) { return choose_forward(a, attributes, operands, post_ops); });
     if (!choice) return std::nullopt;
     KernelPlan plan = plan_of(request, *choice);
     plan.inputs[0] = choice->x;
@@ -144,11 +153,12 @@ class BackwardDataKernel final : public Kernel {
     const auto& attributes = as<Conv2dAttributes>(*request.attributes);
     const Operands operands{request.outputs[0], *request.inputs[1], *request.inputs[0], std::nullopt};
     if (!fits(operands)) return std::nullopt;
-    const auto choice =
-        choose_backward(attributes, operands, Role::source_gradient, Role::weights, Role::destination_gradient,
-                        [&](const Desc& dx, const Desc& w, const Desc& dy, const Operation& forward) {
-                          return convolution_backward_data(attributes, dx, w, dy, forward);
-                        });
+    const auto choice = first_of(request, [&](Algorithm algorithm) {
+      return choose_backward(attributes, operands, Role::source_gradient, Role::weights, Role::destination_gradient,
+                             [&](const Desc& dx, const Desc& w, const Desc& dy, const Operation& forward) {
+                               return convolution_backward_data(algorithm, attributes, dx, w, dy, forward);
+                             });
+    });
     if (!choice) return std::nullopt;
     KernelPlan plan = plan_of(request, *choice);
     plan.inputs[0] = choice->y;
@@ -170,11 +180,12 @@ class BackwardWeightsKernel final : public Kernel {
     const Operands operands{*request.inputs[0], request.outputs[0], *request.inputs[1], std::nullopt};
     if (!fits(operands)) return std::nullopt;
     const Desc db = request.outputs.size() > 1 ? Desc::of(request.outputs[1]) : Desc();
-    const auto choice =
-        choose_backward(attributes, operands, Role::source, Role::weights_gradient, Role::destination_gradient,
-                        [&](const Desc& x, const Desc& dw, const Desc& dy, const Operation& forward) {
-                          return convolution_backward_weights(attributes, x, dw, db, dy, forward);
-                        });
+    const auto choice = first_of(request, [&](Algorithm algorithm) {
+      return choose_backward(attributes, operands, Role::source, Role::weights_gradient, Role::destination_gradient,
+                             [&](const Desc& x, const Desc& dw, const Desc& dy, const Operation& forward) {
+                               return convolution_backward_weights(algorithm, attributes, x, dw, db, dy, forward);
+                             });
+    });
     if (!choice) return std::nullopt;
     KernelPlan plan = plan_of(request, *choice);
     plan.inputs[0] = choice->x;
