@@ -193,7 +193,7 @@ TEST_CASE("a sum is added in place or from other memory") {
 
 TEST_CASE("Winograd is used only where fast math is asked for, and is right within its larger errors") {
   const Convolution convolution{"3x3", {2, 32, 12, 12}, {32, 32, 3, 3}, padded({1, 1, 1, 1}), false};
-  if (isa() != Isa::v4) return;  // oneDNN has it for AVX-512
+  if (cpu::isa() != cpu::Isa::v4) return;  // oneDNN has it for AVX-512
   for (Application application : applications(convolution)) {
     CAPTURE(application.op);
     const auto& entry = kernel(application.op, "onednn");
