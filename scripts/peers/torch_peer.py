@@ -73,8 +73,12 @@ def read_idx(folder, name, header_bytes):
 
 def load(work, folder):
     if work == "resnet18":
+        # As trainctl's synthetic images: a pattern for each class under noise as wide as the range of bytes.
         random = np.random.default_rng(1)
-        return torch.from_numpy(random.integers(0, 256, (8192, 3, 32, 32), np.uint8)), torch.from_numpy(random.integers(0, 10, 8192))
+        labels = random.integers(0, 10, 8192)
+        pattern = random.standard_normal((10, 3, 32, 32), np.float32)
+        images = 128 + 40 * pattern[labels] + 255 * (random.random((8192, 3, 32, 32), np.float32) - 0.5)
+        return torch.from_numpy(images.clip(0, 255).astype(np.uint8)), torch.from_numpy(labels)
     images = read_idx(folder, "train-images-idx3-ubyte", 16).reshape(-1, 1, 28, 28).copy()
     return torch.from_numpy(images), torch.from_numpy(read_idx(folder, "train-labels-idx1-ubyte", 8).astype(np.int64))
 

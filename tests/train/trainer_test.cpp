@@ -1,0 +1,131 @@
+// The training loop in a run directory of its own.
+#include "train/trainer.h"
+
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "base/signals.h"
+#include "base/temp_folder.h"
+#include "schema/resolve.h"
+
+using namespace trainctl;
+
+namespace {
+
+const std::filesystem::path golden = std::filesystem::path(TRAINCTL_SOURCE_DIR) / "tests" / "golden";
+
+/// An experiment on the golden data, trained or resumed in `folder`.
+struct Run {
+  ExperimentSpec spec;
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Blueprint> blueprint;
+  std::unique_ptr<Session> session;
+  std::unique_ptr<Trainer> trainer;
+
+  Run(const std::filesystem::path& folder, const char* name, std::vector<std::string> set, Observer& observer) {
+    std::filesystem::create_directories(folder);
+    spec = parse<ExperimentSpec>(load_spec(golden / (std::string(name) + ".yaml"), {.set = std::move(set), .unset = {}}));
+    device = DeviceRegistry::instance().find("cpu")->open(2);
+    std::map<std::string, DatasetInfo> data{{"train", spec.data.train.dataset->describe()}};
+    std::vector<std::string> splits{"train"};
+    if (spec.data.val) {
+      data.emplace("val", spec.data.val->dataset->describe());
+      splits.emplace_back("val");
+    }
+    blueprint = std::make_unique<Blueprint>(spec, data);
+    session = std::make_unique<Session>(*device, *blueprint, splits);
+    trainer = std::make_unique<Trainer>(*session, RunPaths{folder}, SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .plans = {}},
+                                        observer);
+  }
+
+  std::vector<float> weights() {
+    std::vector<float> all;
+    for (int i = 0; i < blueprint->state().size(); ++i) {
+      if (!blueprint->state()[i].trainable) continue;
+      std::vector<float> values(blueprint->state()[i].type.elements());
+      session->state().read(i, values.data());
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  }
+};
+
+/// Asks for a stop after so many updates, as a signal would.
+struct StopAfter final : Observer {
+  std::int64_t updates;
+  explicit StopAfter(std::int64_t n) : updates(n) {}
+  void step(const Position& at) override {
+    if (at.step == updates) ::raise(SIGUSR1);
+  }
+};
+
+const std::vector<std::string> with_validation{"trainer.max=40 steps", "data.train.shuffle=true", "metrics.accuracy={}",
+                                               "data.val={dataset: {type: npy, input: " + (golden / "data/images.npy").string() +
+                                                   ", target: " + (golden / "data/labels.npy").string() + ", classes: 10}, batch_size: 100}"};
+
+}  // namespace
+
+TEST_CASE("accumulated batches update as one large batch does, ragged windows included") {
+  // 256 samples: 10 updates of 24 and one of 16, whole or in batches of 6, 6, 6, 6 and 6, 6, 4.
+  const testing::TempFolder folder;
+  Observer observer;
+  Run whole(folder.path() / "whole", "mlp_sgd", {"data.train.batch_size=24", "trainer.max=22 steps"}, observer);
+  Run parts(folder.path() / "parts", "mlp_sgd", {"data.train.batch_size=6", "trainer.accumulate=4", "trainer.max=22 steps"}, observer);
+  for (Run* run : {&whole, &parts}) {
+    run->trainer->begin();
+    CHECK(run->trainer->run().finished);
+  }
+  CHECK(whole.trainer->host().position.epoch == 2);
+  CHECK(parts.trainer->host().position.epoch == 2);
+  CHECK(parts.trainer->host().position.batch == 86);
+  const auto a = whole.weights(), b = parts.weights();
+  for (std::size_t i = 0; i < a.size(); ++i) REQUIRE(a[i] == doctest::Approx(b[i]).epsilon(1e-4).scale(0.1));
+}
+
+TEST_CASE("a run stopped at any update and resumed has the bits and the history of one that was not") {
+  const testing::TempFolder folder;
+  Observer observer;
+  Run straight(folder.path() / "straight", "cnn_adam", with_validation, observer);
+  straight.trainer->begin();
+  REQUIRE(straight.trainer->run().finished);
+  auto expected = straight.trainer->history();
+  for (auto& record : expected.records) record.seconds.clear();
+  for (const std::int64_t at : {1, 7, 8, 9, 39}) {
+    CAPTURE(at);
+    signals::install();
+    const auto where = folder.path() / std::to_string(at);
+    StopAfter stop(at);
+    {
+      Run first(where, "cnn_adam", with_validation, stop);
+      first.trainer->begin();
+      CHECK_FALSE(first.trainer->run().finished);
+    }
+    signals::reset();
+    Run second(where, "cnn_adam", with_validation, observer);
+    second.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
+    CHECK(second.trainer->host().position.step == at);
+    REQUIRE(second.trainer->run().finished);
+    CHECK(second.weights() == straight.weights());
+    auto history = second.trainer->history();
+    for (auto& record : history.records) record.seconds.clear();
+    CHECK(history.to_json() == expected.to_json());
+  }
+}
+
+TEST_CASE("divergence ends a run with its own error, and nothing of it is saved") {
+  const testing::TempFolder folder;
+  Observer observer;
+  Run run(folder.path() / "run", "mlp_sgd", {"optimizer.lr=3e38", "trainer.log_every=1 steps"}, observer);
+  run.trainer->begin();
+  try {
+    run.trainer->run();
+    FAIL("it did not diverge");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::diverged);
+  }
+  CHECK(run.trainer->history().status == "diverged");
+  CHECK_FALSE(CheckpointStore(RunPaths{folder.path() / "run"}.checkpoints()).newest_valid().has_value());
+}
