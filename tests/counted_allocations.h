@@ -1,5 +1,5 @@
-// Counts what a piece of code allocates by operator new, oneDNN's own allocations aside. It replaces the global operators: include it in one source of a test
-// program only.
+// Counts what a piece of code allocates by operator new, oneDNN's own allocations aside. It replaces the global
+// operators: include it in one source of a test program only.
 #pragma once
 
 #include <dlfcn.h>

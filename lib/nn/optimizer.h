@@ -57,8 +57,8 @@ struct Optimizer {
 
 template <typename T>
 void Optimizer::common(Schema<T>& schema) {
-  schema.field("lr", &Optimizer::lr, at_least(0.0), "Learning rate.")
-      .field("weight_decay", &Optimizer::weight_decay, at_least(0.0),
+  schema.field("lr", &Optimizer::lr, at_least(0.0), resume(Resume::forced), "Learning rate.")
+      .field("weight_decay", &Optimizer::weight_decay, at_least(0.0), resume(Resume::forced),
              "How strongly weights are pulled to zero, as the optimizer defines.")
       .field("groups", &Optimizer::groups,
              "Parameters with hyper-parameters of their own, by patterns over their names; the first group that "

@@ -220,8 +220,8 @@ void Selection::select_node(int index) {
   }
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const Layout& layout = step.plan.outputs[i];
-    const int storage =
-        add_storage({.bytes = layout.bytes(types.outputs[i]), .name = std::string(node.op->name()) + " of " + node.path});
+    const int storage = add_storage(
+        {.bytes = layout.bytes(types.outputs[i]), .name = std::string(node.op->name()) + " of " + node.path});
     step.outputs.push_back(primary_[node.outputs[i]] = add_tensor(types.outputs[i], layout, storage));
   }
   if (step.plan.workspace_bytes) {

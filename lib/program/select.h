@@ -12,8 +12,9 @@
 namespace trainctl {
 
 /// Turns the nodes of a graph into steps on tensors. What a kernel wants in another layout is reordered once; a state
-/// variable that the program does not change becomes a working copy, which outlives the program's runs. Views, packs and
-/// updates are placed: memory is shared wherever no reader of an older version is hurt, and copied where one would be.
+/// variable that the program does not change becomes a working copy, which outlives the program's runs. Views, packs
+/// and updates are placed: memory is shared wherever no reader of an older version is hurt, and copied where one would
+/// be.
 class Selection {
  public:
   Selection(const Graph& graph, Plan& plan);

@@ -68,8 +68,9 @@ const std::string& Session::data_digest() {
 Program& Session::program(const ProgramKey& key) {
   if (const auto found = compiled_.find(key); found != compiled_.end()) return *found->second;
   const auto graph = blueprint_.build(key);
-  Plan plan = plan_program(*graph, {.device = std::string(device_.name()), .threads = device_.threads(),
-                                 .fast_math = blueprint_.spec().trainer.fast_math});
+  Plan plan = plan_program(*graph, {.device = std::string(device_.name()),
+                                    .threads = device_.threads(),
+                                    .fast_math = blueprint_.spec().trainer.fast_math});
   return *(compiled_[key] = &programs_.add(std::move(plan)));
 }
 

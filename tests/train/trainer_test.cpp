@@ -27,7 +27,8 @@ struct Run {
 
   Run(const std::filesystem::path& folder, const char* name, std::vector<std::string> set, Observer& observer) {
     std::filesystem::create_directories(folder);
-    spec = parse<ExperimentSpec>(load_spec(golden / (std::string(name) + ".yaml"), {.set = std::move(set), .unset = {}}));
+    spec =
+        parse<ExperimentSpec>(load_spec(golden / (std::string(name) + ".yaml"), {.set = std::move(set), .unset = {}}));
     device = DeviceRegistry::instance().find("cpu")->open(2);
     std::map<std::string, DatasetInfo> data{{"train", spec.data.train.dataset->describe()}};
     std::vector<std::string> splits{"train"};
@@ -37,8 +38,9 @@ struct Run {
     }
     blueprint = std::make_unique<Blueprint>(spec, data);
     session = std::make_unique<Session>(*device, *blueprint, splits);
-    trainer = std::make_unique<Trainer>(*session, RunPaths{folder}, SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .plans = {}},
-                                        observer);
+    trainer =
+        std::make_unique<Trainer>(*session, RunPaths{folder},
+                                  SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .plans = {}}, observer);
   }
 
   std::vector<float> weights() {
@@ -62,9 +64,10 @@ struct StopAfter final : Observer {
   }
 };
 
-const std::vector<std::string> with_validation{"trainer.max=40 steps", "data.train.shuffle=true", "metrics.accuracy={}",
-                                               "data.val={dataset: {type: npy, input: " + (golden / "data/images.npy").string() +
-                                                   ", target: " + (golden / "data/labels.npy").string() + ", classes: 10}, batch_size: 100}"};
+const std::vector<std::string> with_validation{
+    "trainer.max=40 steps", "data.train.shuffle=true", "metrics.accuracy={}",
+    "data.val={dataset: {type: npy, input: " + (golden / "data/images.npy").string() +
+        ", target: " + (golden / "data/labels.npy").string() + ", classes: 10}, batch_size: 100}"};
 
 }  // namespace
 
@@ -73,7 +76,8 @@ TEST_CASE("accumulated batches update as one large batch does, ragged windows in
   const testing::TempFolder folder;
   Observer observer;
   Run whole(folder.path() / "whole", "mlp_sgd", {"data.train.batch_size=24", "trainer.max=22 steps"}, observer);
-  Run parts(folder.path() / "parts", "mlp_sgd", {"data.train.batch_size=6", "trainer.accumulate=4", "trainer.max=22 steps"}, observer);
+  Run parts(folder.path() / "parts", "mlp_sgd",
+            {"data.train.batch_size=6", "trainer.accumulate=4", "trainer.max=22 steps"}, observer);
   for (Run* run : {&whole, &parts}) {
     run->trainer->begin();
     CHECK(run->trainer->run().finished);

@@ -67,8 +67,9 @@ std::optional<Choice> choose_forward(Algorithm algorithm, const Conv2dAttributes
                                      const PostOps& post_ops) {
   return choose(operands, Role::source, Role::weights, Role::destination, [&](bool any) {
     const Desc bias = operands.bias ? Desc::of(*operands.bias) : Desc();
-    return convolution(algorithm, attributes, described(operands.x, any), described(grouped(operands.w, attributes.groups), any),
-                       bias, described(operands.y, any), post_ops);
+    return convolution(algorithm, attributes, described(operands.x, any),
+                       described(grouped(operands.w, attributes.groups), any), bias, described(operands.y, any),
+                       post_ops);
   });
 }
 
@@ -123,7 +124,8 @@ class ConvolutionKernel final : public Kernel {
     const bool sum = request.has(3), fused = fuses(attributes.activation);
     if (!fused && operands.y.dtype != DType::f32) return std::nullopt;
     const PostOps post_ops{.sum = sum, .activation = fused ? attributes.activation : Activation()};
-    const auto choice = first_of(request, [&](Algorithm a) { return choose_forward(a, attributes, operands, post_ops); });
+    const auto choice =
+        first_of(request, [&](Algorithm a) { return choose_forward(a, attributes, operands, post_ops); });
     if (!choice) return std::nullopt;
     KernelPlan plan = plan_of(request, *choice);
     plan.inputs[0] = choice->x;

@@ -300,34 +300,35 @@ std::optional<Operation> matmul(const Desc& x, const Desc& w, const Desc& bias, 
   });
 }
 
-std::optional<Operation> convolution(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& x, const Desc& w, const Desc& bias,
-                                     const Desc& y, const PostOps& post_ops) {
+std::optional<Operation> convolution(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& x,
+                                     const Desc& w, const Desc& bias, const Desc& y, const PostOps& post_ops) {
   return chosen([&] {
     const Geometry g(attributes);
-    const dnnl::convolution_forward::desc operation(dnnl::prop_kind::forward_training,
-                                                    dnnl_algorithm_of(algorithm), md_of(x), md_of(w),
-                                                    md_of(bias), md_of(y), g.strides, g.gaps, g.before, g.after);
+    const dnnl::convolution_forward::desc operation(dnnl::prop_kind::forward_training, dnnl_algorithm_of(algorithm),
+                                                    md_of(x), md_of(w), md_of(bias), md_of(y), g.strides, g.gaps,
+                                                    g.before, g.after);
     return ForwardDescriptor(operation, attributes_of(post_ops), engine());
   });
 }
 
-std::optional<Operation> convolution_backward_data(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& dx, const Desc& w,
-                                                   const Desc& dy, const Operation& forward) {
+std::optional<Operation> convolution_backward_data(Algorithm algorithm, const Conv2dAttributes& attributes,
+                                                   const Desc& dx, const Desc& w, const Desc& dy,
+                                                   const Operation& forward) {
   return chosen([&] {
     const Geometry g(attributes);
-    const dnnl::convolution_backward_data::desc operation(dnnl_algorithm_of(algorithm), md_of(dx), md_of(w),
-                                                          md_of(dy), g.strides, g.gaps, g.before, g.after);
+    const dnnl::convolution_backward_data::desc operation(dnnl_algorithm_of(algorithm), md_of(dx), md_of(w), md_of(dy),
+                                                          g.strides, g.gaps, g.before, g.after);
     return dnnl::convolution_backward_data::primitive_desc(operation, attributes_of({}), engine(), hint(forward));
   });
 }
 
-std::optional<Operation> convolution_backward_weights(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& x, const Desc& dw,
-                                                      const Desc& db, const Desc& dy, const Operation& forward) {
+std::optional<Operation> convolution_backward_weights(Algorithm algorithm, const Conv2dAttributes& attributes,
+                                                      const Desc& x, const Desc& dw, const Desc& db, const Desc& dy,
+                                                      const Operation& forward) {
   return chosen([&] {
     const Geometry g(attributes);
-    const dnnl::convolution_backward_weights::desc operation(dnnl_algorithm_of(algorithm), md_of(x), md_of(dw),
-                                                             md_of(db), md_of(dy), g.strides, g.gaps, g.before,
-                                                             g.after);
+    const dnnl::convolution_backward_weights::desc operation(
+        dnnl_algorithm_of(algorithm), md_of(x), md_of(dw), md_of(db), md_of(dy), g.strides, g.gaps, g.before, g.after);
     return dnnl::convolution_backward_weights::primitive_desc(operation, attributes_of({}), engine(), hint(forward));
   });
 }

@@ -83,16 +83,18 @@ class Operation {
 /// y (M, N) = f(x (M, K) w (K, N) + bias (N)).
 std::optional<Operation> matmul(const Desc& x, const Desc& w, const Desc& bias, const Desc& y,
                                 const PostOps& post_ops = {});
-/// How a convolution is computed: by its definition, or by Lavin & Gray's fast algorithm (2016), which has larger rounding
-/// errors.
+/// How a convolution is computed: by its definition, or by Lavin & Gray's fast algorithm (2016), which has larger
+/// rounding errors.
 enum class Algorithm { direct, winograd };
 /// Groups: weights are (G, O/G, C/G, KH, KW).
-std::optional<Operation> convolution(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& x, const Desc& w, const Desc& bias,
-                                     const Desc& y, const PostOps& post_ops = {});
-std::optional<Operation> convolution_backward_data(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& dx, const Desc& w,
-                                                   const Desc& dy, const Operation& forward);
-std::optional<Operation> convolution_backward_weights(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& x, const Desc& dw,
-                                                      const Desc& db, const Desc& dy, const Operation& forward);
+std::optional<Operation> convolution(Algorithm algorithm, const Conv2dAttributes& attributes, const Desc& x,
+                                     const Desc& w, const Desc& bias, const Desc& y, const PostOps& post_ops = {});
+std::optional<Operation> convolution_backward_data(Algorithm algorithm, const Conv2dAttributes& attributes,
+                                                   const Desc& dx, const Desc& w, const Desc& dy,
+                                                   const Operation& forward);
+std::optional<Operation> convolution_backward_weights(Algorithm algorithm, const Conv2dAttributes& attributes,
+                                                      const Desc& x, const Desc& dw, const Desc& db, const Desc& dy,
+                                                      const Operation& forward);
 std::optional<Operation> reorder(const Desc& from, const Desc& to);
 
 /// Where an operand of a launch lies.
