@@ -71,8 +71,8 @@ TEST_CASE("training follows PyTorch's trajectories") {
         const double loss = (total - sum) / static_cast<double>(batch);
         sum = total;
         const double exact = expected["losses"][step];
-        const double allowed =
-            3.0 * expected["distance"][step].get<double>() + 1e-6;  // a few units in the last place of the loss itself
+        const double allowed = 3.0 * expected["distance"][step].get<double>() +
+                               3e-6;  // a dozen units in the last place of the loss itself
         INFO("step ", step);
         REQUIRE(std::abs(loss - exact) <= allowed);
       }
