@@ -60,7 +60,6 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
                                   static_cast<int>(spec.trainer.threads));
   Blueprint blueprint(spec, describe_data(spec, {result.split}));
   Session session(*device, blueprint, {result.split});
-  session.initialise();
   Snapshot(session).restore_model(reader);
 
   const Sampler& sampler = blueprint.sampler(result.split);

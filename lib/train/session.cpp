@@ -1,7 +1,5 @@
 #include "train/session.h"
 
-#include <cmath>
-
 #include "base/error.h"
 #include "base/sha256.h"
 #include "schema/yaml.h"
@@ -112,20 +110,6 @@ std::vector<Measured> Session::measure(std::string_view split, const std::vector
     at += reported.sums.size();
   }
   return values;
-}
-
-bool Session::finite() const {
-  const StateSpec& spec = blueprint_.state();
-  std::vector<float> values;
-  for (int i = 0; i < spec.size(); ++i) {
-    if (!spec[i].saved || spec[i].type.dtype != DType::f32) continue;
-    values.resize(spec[i].type.elements());
-    state_.read(i, values.data());
-    for (const float value : values) {
-      if (!std::isfinite(value)) return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace trainctl

@@ -45,8 +45,6 @@ class Session {
   void clear_sums(std::string_view split);
   std::vector<double> read_sums(std::string_view split) const;
   std::vector<Measured> measure(std::string_view split, const std::vector<double>& sums, double samples) const;
-  /// Whether every saved parameter is finite.
-  bool finite() const;
 
   Blueprint& blueprint() const { return blueprint_; }
   StateStore& state() { return state_; }

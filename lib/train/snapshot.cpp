@@ -1,6 +1,9 @@
 #include "train/snapshot.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/error.h"
 #include "store/json_values.h"
@@ -82,6 +85,15 @@ CheckpointContents Snapshot::take(const HostState& host, const History& history,
   contents.attributes["threads"] = static_cast<std::int64_t>(session_.device().threads());
   for (const auto& [program, implementations] : facts.plans) contents.attributes["plan " + program] = implementations;
   return contents;
+}
+
+bool Snapshot::finite() const {
+  for (const StoredArray& array : arrays_) {
+    if (array.view.type.dtype != DType::f32) continue;
+    const std::span values(array.view.as<const float>(), array.view.type.elements());
+    if (!std::ranges::all_of(values, [](float value) { return std::isfinite(value); })) return false;
+  }
+  return true;
 }
 
 void Snapshot::restore_prefix(const CheckpointReader& reader, std::string_view prefix) {

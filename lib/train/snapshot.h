@@ -50,6 +50,8 @@ class Snapshot {
   explicit Snapshot(Session& session);
   /// The contents; arrays point into this object's memory and are valid until the next take().
   CheckpointContents take(const HostState& host, const History& history, const SnapshotFacts& facts);
+  /// Whether every f32 number of the last take() is finite.
+  bool finite() const;
   /// Writes a checkpoint's arrays to the session's state, after checking that they are the ones of this experiment.
   void restore(const CheckpointReader& reader);
   /// Only the model's arrays, for evaluation.

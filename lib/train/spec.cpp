@@ -1,7 +1,5 @@
 #include "train/spec.h"
 
-#include <set>
-
 namespace trainctl {
 
 Schema<SplitSpec> SplitSpec::schema() {

@@ -49,8 +49,7 @@ void Trainer::begin() {
 
 void Trainer::resume(const CheckpointReader& reader) {
   host_ = HostState::from_json(reader.state_json(), reader.path().string());
-  session_.initialise();
-  snapshot_.restore(reader);
+  snapshot_.restore(reader);  // what it does not hold begins at zero, as memory does
   history_ = History::from_json(reader.history_json(), reader.path().string());
   for (const auto& [name, policy] : session_.blueprint().spec().policies) {
     if (const auto found = host_.policies.find(name); found != host_.policies.end()) policy->restore(found->second);
@@ -171,16 +170,21 @@ void Trainer::update() {
   ++host_.position.step;
 }
 
+void Trainer::diverged(std::string reason) {
+  history_.status = "diverged";
+  history_.stop_reason = std::move(reason);
+  history_.write(paths_.history());
+  fail(ErrorKind::diverged,
+       "{}; checkpoints saved before are kept in {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, "
+       "and "
+       "start again",
+       history_.stop_reason, paths_.checkpoints().string());
+}
+
 void Trainer::check_finite(const std::vector<double>& sums) {
   if (std::ranges::all_of(sums, [](double sum) { return std::isfinite(sum); })) return;
   const Position& at = host_.position;
-  history_.status = "diverged";
-  history_.stop_reason = fmt::format("the loss is not finite at step {} (epoch {})", at.step, at.epoch + 1);
-  history_.write(paths_.history());
-  fail(ErrorKind::diverged,
-       "{}; the last good state is kept in {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, and "
-       "start again",
-       history_.stop_reason, paths_.checkpoints().string());
+  diverged(fmt::format("the loss is not finite at step {} (epoch {})", at.step, at.epoch + 1));
 }
 
 void Trainer::log_step() {
@@ -289,26 +293,19 @@ void Trainer::save_if_due(bool improved) {
 }
 
 void Trainer::save(bool improved, bool must) {
-  session_.device().synchronize();
-  if (!session_.finite()) {
-    history_.status = "diverged";
-    history_.stop_reason = fmt::format("a weight is not finite at step {}", host_.position.step);
-    history_.write(paths_.history());
-    fail(ErrorKind::diverged,
-         "{}; nothing was saved after the last good checkpoint in {}. Lower optimizer.lr or set trainer.clip_grad_norm",
-         history_.stop_reason, paths_.checkpoints().string());
+  if (facts_.plans.empty()) {
+    facts_.data_digest = session_.data_digest();
+    facts_.plans["train"] = plan_digest(session_.program(session_.blueprint().programs().front()).plan());
   }
-  facts_.data_digest = session_.data_digest();
-  const ProgramKey main_program = session_.blueprint().programs().front();
-  facts_.plans["train"] = plan_digest(session_.program(main_program).plan());
+  const CheckpointContents contents = snapshot_.take(host_, history_, facts_);
+  if (!snapshot_.finite()) diverged(fmt::format("a weight is not finite at step {}", host_.position.step));
   const auto& checkpoint = session_.blueprint().spec().checkpoint;
   Retention retention{.last = 2, .best = false};
   if (checkpoint)
     retention = {.last = static_cast<int>(checkpoint->keep.last), .best = checkpoint->keep.best.has_value()};
   try {
     steps_log_->sync();
-    const auto path =
-        checkpoints_.save(host_.position.step, snapshot_.take(host_, history_, facts_), improved, retention);
+    const auto path = checkpoints_.save(host_.position.step, contents, improved, retention);
     saved_step_ = host_.position.step;
     last_save_s_ = monotonic_seconds();
     observer_.saved(path);

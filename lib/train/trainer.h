@@ -72,6 +72,8 @@ class Trainer {
   void save(bool improved, bool must);
   Outcome finish(std::string reason);
   Outcome stop(Interrupt why);
+  /// Ends a run whose numbers are no longer finite; nothing of them is saved.
+  [[noreturn]] void diverged(std::string reason);
   void check_finite(const std::vector<double>& sums);
 
   Session& session_;
@@ -87,7 +89,6 @@ class Trainer {
   std::vector<double> validation_sums_;
   std::int64_t saved_step_ = -1;
   bool improved_ = false;  ///< the last report was the best so far
-  bool record_open_ = false;
   double started_s_ = 0.0;
   double last_save_s_ = 0.0;
   double train_s_ = 0.0;  ///< wall time of training since the last report
