@@ -70,6 +70,7 @@ class Bench final : public Command {
             {"samples_per_s_all", result.samples_per_s},
             {"first_step_s", result.first_step_s},
             {"peak_rss_mib", result.peak_rss_mib},
+            {"peak_device_mib", result.peak_device_mib},
             {"arena_bytes", result.arena_bytes},
             {"state_bytes", result.state_bytes},
             {"ops", std::move(ops)},

@@ -6,6 +6,7 @@
 #include "base/libraries.h"
 #include "base/version.h"
 #include "device/device.h"
+#include "device/module.h"
 #include "kernels/cpu/dispatch.h"
 #include "output.h"
 #include "report/text_table.h"
@@ -25,6 +26,7 @@ struct DeviceFinding {
 /// Opens each device, as a run would: what a probe cannot see shows there.
 std::vector<DeviceFinding> find_devices() {
   std::vector<DeviceFinding> found;
+  const std::string problem = load_named_module("cuda");
   for (const auto& driver : DeviceRegistry::instance().drivers()) {
     DeviceFinding finding{.name = std::string(driver->name()), .lines = driver->probe()};
     try {
@@ -36,7 +38,7 @@ std::vector<DeviceFinding> find_devices() {
     found.push_back(std::move(finding));
   }
   if (!DeviceRegistry::instance().find("cuda")) {
-    found.push_back({"cuda", false, {"this build has no CUDA module, so GPUs are not used"}});
+    found.push_back({"cuda", false, {problem}});
   }
   return found;
 }

@@ -22,6 +22,8 @@ class Stream {
 struct BoundLaunch {
   Launch* launch = nullptr;
   LaunchArguments arguments;
+  /// Earlier launches of the sequence that this one must wait for; what is not named may run at the same time.
+  std::vector<int> after;
 };
 
 /// A sequence of launches in the form that a device replays fastest: a loop on the CPU, a captured graph on CUDA.
@@ -39,6 +41,8 @@ class Device {
   virtual std::string_view name() const = 0;    ///< "cpu", "cuda": what kernels register for
   virtual std::string description() const = 0;  ///< model and size, for meta.json and doctor
   virtual int threads() const { return 1; }     ///< worker threads; bits depend on it on the CPU
+  /// Whether it has kernels for TF32 products and bf16 tensors.
+  virtual bool reduced_precision() const { return false; }
   /// Zeroed memory aligned to at least 64 bytes. Throws an environment Error that says how much was asked for and how
   /// much there is.
   virtual void* allocate(std::size_t bytes) = 0;
@@ -48,6 +52,10 @@ class Device {
   /// Device → host; returns when the bytes are there.
   virtual void download(void* to, const void* from, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
+  /// Most bytes that were taken at one time, where memory is the device's own; else 0.
+  virtual std::size_t peak_bytes() const { return 0; }
+  /// The queue that launches of this device are given; null where there is none.
+  virtual Stream* stream() { return nullptr; }
   virtual std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) = 0;
 };
 

@@ -36,6 +36,8 @@ struct KernelRequest {
   bool deterministic = true;
   /// Whether algorithms may be used whose rounding differs from the plain sum's by more than its order (Winograd).
   bool fast_math = false;
+  /// Whether products of f32 operands may round them to TF32 (10 bits of mantissa; sums stay f32).
+  bool tf32 = false;
 
   bool has(std::size_t input) const { return input < inputs.size() && inputs[input] != nullptr; }
 };
@@ -44,6 +46,9 @@ struct KernelRequest {
 struct KernelPlan {
   std::vector<Layout> inputs;       ///< layout that each input must have; same count as the request's
   std::vector<Layout> outputs;      ///< layout that each output will have
+  /// Element type in which each input is wanted where that differs from the request's: state is then given as a working
+  /// copy. Empty: all as requested.
+  std::vector<std::optional<DType>> input_dtypes;
   std::size_t workspace_bytes = 0;  ///< scratch for the time of the launch, 64-byte aligned
   std::size_t residual_bytes = 0;   ///< opaque memory that lives until the backward nodes of the pair have run
   std::vector<std::pair<int, int>> in_place;  ///< (output, input) pairs that may share memory, best first
@@ -54,13 +59,14 @@ struct KernelPlan {
   static KernelPlan row_major(const KernelRequest& request, std::string implementation);
 };
 
-/// Addresses for one launch, fixed when the program is compiled. An input that the graph left out is null.
+/// Addresses for one launch, fixed when the program is compiled. An input that the graph left out is null. The arrays
+/// outlive the launch.
 struct LaunchArguments {
   void* const* inputs = nullptr;
   void* const* outputs = nullptr;
   void* workspace = nullptr;
   void* residual = nullptr;
-  Stream* stream = nullptr;  ///< null on the CPU
+  Stream* stream = nullptr;  ///< the device's queue; null on the CPU
 };
 
 /// A kernel made ready for one node: everything that can be decided before the first step is decided.

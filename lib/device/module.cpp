@@ -3,8 +3,10 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 #include "base/error.h"
 
@@ -58,6 +60,40 @@ void load_module(const std::filesystem::path& path) {
     fail(ErrorKind::environment, "{}: has no trainctl_module_name; end one of its files with TRAINCTL_MODULE(\"name\")",
          absolute.string());
   tried().push_back({absolute, name(), ""});
+}
+
+std::vector<std::filesystem::path> module_folders() {
+  std::vector<std::filesystem::path> folders;
+  if (const char* given = std::getenv("TRAINCTL_MODULES")) {
+    std::istringstream paths(given);
+    for (std::string path; std::getline(paths, path, ':');) {
+      if (!path.empty()) folders.emplace_back(path);
+    }
+    return folders;
+  }
+  std::error_code unknown;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path();
+  return {program / "modules", program.parent_path() / "lib/trainctl/modules"};
+}
+
+std::string load_named_module(std::string_view name) {
+  std::string looked_in;
+  for (const std::filesystem::path& folder : module_folders()) {
+    const std::filesystem::path path = folder / (std::string(name) + ".so");
+    looked_in += (looked_in.empty() ? "" : ", ") + path.string();
+    std::error_code missing;
+    if (!std::filesystem::exists(path, missing)) continue;
+    const auto known = std::ranges::find(tried(), std::filesystem::absolute(path).lexically_normal(), &ModuleStatus::path);
+    if (known != tried().end()) return known->problem;
+    try {
+      load_module(path);
+      return "";
+    } catch (const Error& error) {
+      tried().push_back({std::filesystem::absolute(path).lexically_normal(), "", error.what()});
+      return error.what();
+    }
+  }
+  return fmt::format("there is no module '{}' ({})", name, looked_in);
 }
 
 void load_modules(const std::filesystem::path& folder) {

@@ -24,6 +24,14 @@ struct ModuleStatus {
 /// then. Loading one twice does nothing.
 void load_module(const std::filesystem::path& path);
 
+/// Where modules are looked for, in order: the folders of $TRAINCTL_MODULES (separated by colons) if it is set, else
+/// `modules` beside the program and `../lib/trainctl/modules` from there, as installed.
+std::vector<std::filesystem::path> module_folders();
+
+/// Loads `name`.so from the first of module_folders() that has it, once. What went wrong is kept for `doctor`, and
+/// returned: "" if the module is loaded.
+std::string load_named_module(std::string_view name);
+
 /// Loads every *.so of a folder, and keeps what went wrong for `doctor` instead of throwing. A missing folder has no
 /// modules.
 void load_modules(const std::filesystem::path& folder);

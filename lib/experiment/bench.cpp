@@ -117,6 +117,7 @@ BenchResult bench(const BenchOptions& options) {
   std::ranges::sort(sorted);
   result.median_samples_per_s = sorted[sorted.size() / 2];
   result.peak_rss_mib = peak_rss_mib();
+  result.peak_device_mib = static_cast<double>(device->peak_bytes()) / (1 << 20);
   result.arena_bytes = session.programs().arena_bytes();
   result.state_bytes = session.state().bytes();
 

@@ -33,6 +33,7 @@ struct BenchResult {
   double median_samples_per_s = 0.0;
   double first_step_s = 0.0;  ///< from the start of the process to the end of the first update
   double peak_rss_mib = 0.0;
+  double peak_device_mib = 0.0;  ///< memory of a GPU; 0 on the CPU
   std::size_t arena_bytes = 0;
   std::size_t state_bytes = 0;
   std::vector<double> losses;  ///< mean training loss of each update of the first repeat, from the first one on

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "program/plan.h"
 #include "train/blueprint.h"
+#include "train/session.h"
 
 namespace trainctl {
 namespace {
@@ -183,9 +184,7 @@ CheckReport check(const CheckOptions& options) {
   std::vector<PlannedProgram> programs;
   for (const ProgramKey& key : blueprint.programs()) {
     const auto graph = blueprint.build(key);
-    programs.push_back({key, plan_program(*graph, {.device = std::string(device->name()),
-                                                   .threads = device->threads(),
-                                                   .fast_math = experiment.spec.trainer.fast_math})});
+    programs.push_back({key, plan_program(*graph, plan_options(*device, experiment.spec.trainer))});
   }
   report.text = report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
   report.json = report_json(experiment, blueprint, programs).dump(2);

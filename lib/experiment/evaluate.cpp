@@ -58,6 +58,10 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   }
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
                                   static_cast<int>(spec.trainer.threads));
+  if (spec.trainer.precision != Precision::fp32 && !device->reduced_precision()) {
+    log::info("device {} evaluates in fp32 what was trained in less", device->name());
+    spec.trainer.precision = Precision::fp32;
+  }
   Blueprint blueprint(spec, describe_data(spec, {result.split}));
   Session session(*device, blueprint, {result.split});
   Snapshot(session).restore_model(reader);

@@ -1,9 +1,10 @@
 #include "experiment/experiment.h"
 
-#include <future>
+#include <dlfcn.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "device/module.h"
 #include "schema/yaml.h"
 
 namespace trainctl {
@@ -32,18 +33,37 @@ std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec, con
   return data;
 }
 
-std::unique_ptr<Device> open_device(const std::string& wanted, int threads) {
+namespace {
+
+/// The driver of a kind of device, its module loaded; null, and the reason in `problem`, where there is none.
+const DeviceDriver* find_driver(const std::string& name, std::string& problem) {
   const DeviceRegistry& registry = DeviceRegistry::instance();
+  if (!registry.find(name)) problem = load_named_module(name);
+  return registry.find(name);
+}
+
+/// Whether the machine has a driver for NVIDIA's GPUs. Loading CUDA's libraries takes a tenth of a second, for nothing
+/// where it has none.
+bool has_gpu_driver() {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  return driver != nullptr;  // kept open: the module needs it next
+}
+
+}  // namespace
+
+std::unique_ptr<Device> open_device(const std::string& wanted, int threads) {
+  std::string problem;
   if (wanted == "auto") {
-    if (const DeviceDriver* cuda = registry.find("cuda"); cuda && !cuda->probe().empty()) return cuda->open(threads);
-    return registry.find("cpu")->open(threads);
+    if (has_gpu_driver()) {
+      const DeviceDriver* cuda = find_driver("cuda", problem);
+      if (cuda && !cuda->probe().empty()) return cuda->open(threads);
+    }
+    return find_driver("cpu", problem)->open(threads);
   }
-  const DeviceDriver* driver = registry.find(wanted);
+  const DeviceDriver* driver = find_driver(wanted, problem);
   if (!driver) {
     fail(ErrorKind::environment,
-         "device '{}' is not available: this build has no module for it; `trainctl doctor` says more, --device cpu "
-         "works here",
-         wanted);
+         "device '{}' is not available: {}; `trainctl doctor` says more, and --device cpu works here", wanted, problem);
   }
   return driver->open(threads);
 }

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "nn/functional.h"
+#include "ops/elementwise.h"
 #include "ops/metric.h"
 
 namespace trainctl {
@@ -107,6 +108,17 @@ void Assembly::declare_groups(StateSpec& state, const Builder& model_graph) {
   std::vector<int> rest;
   for (const Unowned& parameter : unowned) rest.push_back(parameter.state);
   if (!rest.empty()) declare(rest_group, rest, nullptr);
+}
+
+Values Assembly::apply_model(Builder& builder, const Values& inputs) const {
+  const auto cast = [&](const Value& value, DType to) {
+    return value.type().dtype == to ? value : builder.apply1("cast", nn::attributes(CastAttributes(to)), {value});
+  };
+  Values given;
+  for (const Value& input : inputs) given.push_back(cast(input, activations));
+  Values outputs = model->build(builder, given);
+  for (Value& output : outputs) output = cast(output, DType::f32);
+  return outputs;
 }
 
 /// Each group's gradients, flat; summed over all batches of the update in `finish`.

@@ -39,6 +39,7 @@ struct Assembly {
   const Optimizer* optimizer = nullptr;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
+  DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
   bool skip_nonfinite = false;  ///< the optimizer's updates commit only if the loss is finite
 
   /// A sum of metrics: its state variable, by split.
@@ -52,6 +53,8 @@ struct Assembly {
   /// a graph of the model exists. A group is laid out as "parameters/<group>". Throws a config Error for a pattern that
   /// matches nothing, naming the nearest parameters.
   void declare_groups(StateSpec& state, const Builder& model_graph);
+  /// The model's outputs for f32 inputs, f32 again whatever `activations` are.
+  Values apply_model(Builder& builder, const Values& inputs) const;
   /// Gradients of `objective`, clipped (by value, then by norm over all groups), accumulated as `phase` says, and the
   /// update of every group. Except in `whole`, the objective is weighted by the scalar "batch_weight": this batch's
   /// samples over the update's. The gradients lie in the state "gradients/<group>", the sums of an update's batches in

@@ -179,6 +179,23 @@ class Clamp final : public Op {
   }
 };
 
+/// x in another floating type
+class Cast final : public Op {
+ public:
+  std::string_view name() const override { return "cast"; }
+  Types infer(const Attributes& attributes, InputTypes inputs) const override {
+    expect_operands(name(), inputs, 1, 1);
+    return {{as<CastAttributes>(attributes).to, inputs[0]->shape}};
+  }
+  Values vjp(Builder& builder, const VjpArguments& arguments) const override {
+    const auto back = std::make_shared<CastAttributes>(arguments.inputs[0].type().dtype);
+    return {builder.apply1("cast", back, {arguments.cotangents[0]})};
+  }
+  void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
+    outputs[0].data = inputs[0]->data;
+  }
+};
+
 /// y = x m / (1 - p)
 class Dropout final : public Op {
  public:
@@ -216,6 +233,7 @@ const RegisterOp<ChannelAffine> channel_affine;
 const RegisterOp<Increment> increment;
 const RegisterOp<IsFinite> is_finite;
 const RegisterOp<Clamp> clamp;
+const RegisterOp<Cast> cast;
 const RegisterOp<Dropout> dropout;
 
 }  // namespace

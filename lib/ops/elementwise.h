@@ -5,6 +5,7 @@
 #include <string>
 
 #include "device/attributes.h"
+#include "device/types.h"
 #include "ops/activation.h"
 
 namespace trainctl {
@@ -22,6 +23,13 @@ struct AddAttributes final : Attributes {
 /// "increment": (n i64) -> n + 1.
 /// "is_finite": (scalars...) -> i32 1 if all are finite, else 0.
 /// "clamp": (x) -> min(max(x, -limit), limit); limit is an f32 scalar input: (x, limit).
+
+/// "cast": (x of a floating type) -> x rounded to `to`. Its vjp casts back.
+struct CastAttributes final : Attributes {
+  DType to = DType::f32;
+  explicit CastAttributes(DType t) : to(t) {}
+  std::string text() const override { return std::string(name(to)); }
+};
 
 /// "dropout": (x, p scalar f32, step scalar i64) -> x m / (1 - p), m[i] = 1 with probability 1 - p, where
 ///   dropout_uniform(stream, step, i) >= p in float32 (ops/random.h): with key = stream and counter = {low32(step),

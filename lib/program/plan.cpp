@@ -4,6 +4,7 @@
 
 #include "graph/rewrite.h"
 #include "program/arena.h"
+#include "program/order.h"
 #include "program/select.h"
 
 namespace trainctl {
@@ -88,6 +89,7 @@ Plan plan_program(Graph& graph, const PlanOptions& options) {
   find_lifetimes(plan);
   share_in_place(plan);
   place_transients(plan);
+  find_order(plan);
   return plan;
 }
 

@@ -17,6 +17,7 @@ struct PlanOptions {
   int threads = 1;
   bool deterministic = true;
   bool fast_math = false;
+  bool tf32 = false;
   bool fuse = true;
 };
 
@@ -36,6 +37,7 @@ struct Storage {
   std::size_t bytes = 0;
   int state = -1;          ///< state, working_copy: the variable
   Layout layout{};         ///< working_copy
+  DType dtype{};           ///< working_copy
   int value = -1;          ///< input, scalar, constant: the graph's value
   int first_step = -1;     ///< the first step that writes or reads it
   int last_step = -1;      ///< the last
@@ -62,11 +64,15 @@ struct PlannedStep {
   std::vector<int> inputs;  ///< tensors; -1 for an operand left out
   std::vector<int> outputs;
   std::vector<Layout> given_layouts;  ///< of the inputs, as the kernel was asked
+  std::vector<DType> given_dtypes{};  ///< of the inputs, as the kernel was asked; empty: as they lie
   int workspace = -1;                 ///< storage
   int residual = -1;                  ///< storage: written by a forward step, read by its backward steps
   int forward_step = -1;              ///< for a backward step: the forward step of its pair
   bool training = false;
   Cost cost;
+  /// Earlier steps that it must wait for, and no more than are needed: what they write it reads or overwrites, or what
+  /// they read it overwrites.
+  std::vector<int> after{};
 };
 
 /// A program on paper.
@@ -110,6 +116,7 @@ class StepRequest {
   const KernelRequest& get() const { return request_; }
 
  private:
+  std::vector<TensorType> types_;
   std::vector<const TensorType*> inputs_;
   std::vector<TensorType> outputs_;
   KernelRequest request_;

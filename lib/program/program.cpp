@@ -71,7 +71,7 @@ Program::Program(ProgramSet& set, Plan plan) : set_(set), plan_(std::move(plan))
         break;
       case Storage::Kind::working_copy: {
         auto& copy =
-            set.state_.working_copy(storage.state, storage.layout, plan_.options.device, plan_.options.threads);
+            set.state_.working_copy(storage.state, storage.layout, storage.dtype, plan_.options.device, plan_.options.threads);
         copies_.push_back(&copy);
         storage_address_[i] = copy.memory.data();
         break;
@@ -114,7 +114,7 @@ void Program::bind() {
   void** next = operands_.data();
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
     const PlannedStep& step = plan_.steps[i];
-    BoundLaunch launch{.launch = launches_[i].get(), .arguments = {}};
+    BoundLaunch launch{.launch = launches_[i].get(), .arguments = {.stream = set_.device_.stream()}, .after = step.after};
     launch.arguments.inputs = next;
     for (const int tensor : step.inputs) *next++ = address(tensor);
     launch.arguments.outputs = next;

@@ -36,13 +36,24 @@ KernelRequest request_for(const GraphNode& node, const NodeTypes& types, std::sp
           .input_layouts = layouts,
           .threads = options.threads,
           .deterministic = options.deterministic,
-          .fast_math = options.fast_math};
+          .fast_math = options.fast_math,
+          .tf32 = options.tf32};
 }
 
 }  // namespace
 
 StepRequest::StepRequest(const Plan& plan, const PlannedStep& step) {
-  for (const int input : step.inputs) inputs_.push_back(input < 0 ? nullptr : &plan.tensors[input].type);
+  // The kernel planned for the types of the graph, whatever copies it then asked for.
+  types_.reserve(step.inputs.size());
+  for (std::size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i] < 0) {
+      inputs_.push_back(nullptr);
+      continue;
+    }
+    types_.push_back(plan.tensors[step.inputs[i]].type);
+    if (!step.given_dtypes.empty()) types_.back().dtype = step.given_dtypes[i];
+    inputs_.push_back(&types_.back());
+  }
   for (const int output : step.outputs) outputs_.push_back(plan.tensors[output].type);
   request_ = {.op = step.op->name(),
               .attributes = step.attributes.get(),
@@ -53,7 +64,8 @@ StepRequest::StepRequest(const Plan& plan, const PlannedStep& step) {
               .training = step.training,
               .threads = plan.options.threads,
               .deterministic = plan.options.deterministic,
-              .fast_math = plan.options.fast_math};
+              .fast_math = plan.options.fast_math,
+              .tf32 = plan.options.tf32};
 }
 
 bool has_kernel(const GraphNode& node, const Graph& graph, const PlanOptions& options) {
@@ -160,26 +172,28 @@ int Selection::add_copy(int from, int to, const std::string& path) {
   return to;
 }
 
-int Selection::tensor_in(int value, const Layout& layout) {
+int Selection::tensor_in(int value, const Layout& layout, std::optional<DType> dtype) {
   const int tensor = tensor_of(value);
-  if (plan_.tensors[tensor].layout == layout) return tensor;
   const ValueInfo& info = graph_.info(value);
-  const TensorType type = info.type;
+  const TensorType type{dtype.value_or(info.type.dtype), info.type.shape};
+  if (plan_.tensors[tensor].layout == layout && plan_.tensors[tensor].type == type) return tensor;
   // What this program changes anyway is reordered when it is used, which holds memory for no longer than that.
   if (info.kind == ValueInfo::Kind::state && !updated_roots_.contains(root_of(info.state))) {
-    const auto [found, added] = working_copies_.try_emplace({info.state, layout.tag()}, -1);
+    const auto [found, added] = working_copies_.try_emplace({info.state, layout.tag(), type.dtype}, -1);
     if (added) {
-      const std::string name = graph_.state_spec()[info.state].name + " as " + layout.tag();
+      const std::string name =
+          fmt::format("{} as {} {}", graph_.state_spec()[info.state].name, trainctl::name(type.dtype), layout.tag());
       const int storage = add_storage({.kind = Storage::Kind::working_copy,
                                        .bytes = layout.bytes(type),
                                        .state = info.state,
                                        .layout = layout,
+                                       .dtype = type.dtype,
                                        .name = name});
       found->second = add_tensor(type, layout, storage);
     }
     return found->second;
   }
-  const auto [found, added] = reordered_.try_emplace({value, layout.tag()}, -1);
+  const auto [found, added] = reordered_.try_emplace({value, layout.tag(), type.dtype}, -1);
   if (added) {
     const int storage = add_storage({.bytes = layout.bytes(type), .name = graph_.value_name(value) + " reordered"});
     found->second = add_tensor(type, layout, storage);
@@ -202,6 +216,7 @@ void Selection::select_node(int index) {
   const NodeTypes types(graph_, node);
   for (const int input : node.inputs) {
     step.given_layouts.push_back(input < 0 ? Layout() : plan_.tensors[tensor_of(input)].layout);
+    step.given_dtypes.push_back(input < 0 ? DType::f32 : graph_.info(input).type.dtype);
   }
   KernelRequest request = request_for(node, types, step.given_layouts, plan_.options);
   request.forward = step.forward_step < 0 ? nullptr : &plan_.steps[step.forward_step].plan;
@@ -216,7 +231,10 @@ void Selection::select_node(int index) {
   step.cost = node.op->cost(*node.attributes, types.inputs, types.outputs);
 
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-    step.inputs.push_back(node.inputs[i] < 0 ? -1 : tensor_in(node.inputs[i], step.plan.inputs[i]));
+    const auto& dtypes = step.plan.input_dtypes;
+    step.inputs.push_back(node.inputs[i] < 0 ? -1
+                                             : tensor_in(node.inputs[i], step.plan.inputs[i],
+                                                         dtypes.empty() ? std::nullopt : dtypes[i]));
   }
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const Layout& layout = step.plan.outputs[i];

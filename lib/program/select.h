@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,8 +31,8 @@ class Selection {
 
   /// The tensor of a value as it lies, made for inputs, scalars, constants and state when first asked for.
   int tensor_of(int value);
-  /// The value in a given layout: as it lies, or by a reorder or working copy.
-  int tensor_in(int value, const Layout& layout);
+  /// The value in a given layout, and element type where one is given: as it lies, or by a reorder or working copy.
+  int tensor_in(int value, const Layout& layout, std::optional<DType> dtype = {});
   int add_tensor(const TensorType& type, const Layout& layout, int storage, std::size_t offset = 0);
   int add_storage(Storage storage);
   int root_of(int state) const;
@@ -50,9 +52,10 @@ class Selection {
   std::vector<bool> differentiated_;  // node: some later node belongs to its gradient
   std::vector<int> step_of_node_;
   std::vector<int> primary_;                                   // value -> tensor
-  std::map<std::pair<int, std::string>, int> reordered_;       // (value, layout tag) -> tensor
+  using Form = std::tuple<int, std::string, DType>;            // (value or state, layout tag, element type)
+  std::map<Form, int> reordered_;                              // form of a value -> tensor
   std::map<int, int> state_storage_;                           // root -> storage
-  std::map<std::pair<int, std::string>, int> working_copies_;  // (state, layout tag) -> tensor
+  std::map<Form, int> working_copies_;                         // form of a state variable -> tensor
   std::vector<bool> pinned_;                                   // storage: placed already (pack, state)
 };
 

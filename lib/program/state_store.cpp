@@ -110,23 +110,25 @@ std::size_t StateStore::bytes() const {
   return total;
 }
 
-StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layout, const std::string& device_name,
-                                                  int threads) {
+StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layout, DType dtype,
+                                                  const std::string& device_name, int threads) {
   for (const auto& copy : copies_) {
-    if (copy->state == state && copy->layout == layout) return *copy;
+    if (copy->state == state && copy->layout == layout && copy->dtype == dtype) return *copy;
   }
   auto copy = std::make_unique<WorkingCopy>();
   copy->state = state;
   copy->layout = layout;
-  const TensorType& type = spec_[state].type;
-  copy->memory = Buffer(device_, layout.bytes(type));
+  copy->dtype = dtype;
+  const TensorType& from = spec_[state].type;
+  const TensorType to{dtype, from.shape};
+  copy->memory = Buffer(device_, layout.bytes(to));
   const ReorderAttributes attributes(Layout(), layout);
-  const TensorType* input = &type;
+  const TensorType* input = &from;
   const Layout given;
   const KernelRequest request{.op = "reorder",
                               .attributes = &attributes,
                               .inputs = {&input, 1},
-                              .outputs = {&type, 1},
+                              .outputs = {&to, 1},
                               .input_layouts = {&given, 1},
                               .threads = threads};
   for (const auto* entry : KernelRegistry::instance().find("reorder", device_name)) {
@@ -150,7 +152,10 @@ void StateStore::mark_stale(int root) {
 void StateStore::refresh(WorkingCopy& copy) {
   copy.from = address(copy.state);
   copy.to = copy.memory.data();
-  copy.launch->run({.inputs = &copy.from, .outputs = &copy.to, .workspace = copy.workspace.data()});
+  copy.launch->run({.inputs = &copy.from,
+                    .outputs = &copy.to,
+                    .workspace = copy.workspace.data(),
+                    .stream = device_.stream()});
   copy.stale = false;
 }
 

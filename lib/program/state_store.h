@@ -42,10 +42,11 @@ class StateStore {
   /// Bytes of all variables that have memory now, working copies included.
   std::size_t bytes() const;
 
-  /// A variable in another layout, as programs read it.
+  /// A variable in another layout or element type, as programs read it.
   struct WorkingCopy {
     int state;
     Layout layout;
+    DType dtype;
     Buffer memory;
     bool stale = true;
     std::unique_ptr<Launch> launch;  ///< the reorder that refreshes it
@@ -53,8 +54,8 @@ class StateStore {
     void* from = nullptr;  ///< of the reorder: kept so that launch arguments stay in place
     void* to = nullptr;
   };
-  /// The working copy of that variable and layout, made and stale if new.
-  WorkingCopy& working_copy(int state, const Layout& layout, const std::string& device_name, int threads);
+  /// The working copy of that variable, layout and element type, made and stale if new.
+  WorkingCopy& working_copy(int state, const Layout& layout, DType dtype, const std::string& device_name, int threads);
   /// After variables were written from outside (initialisation, a checkpoint, another program).
   void mark_stale(int root);
   void refresh(WorkingCopy& copy);

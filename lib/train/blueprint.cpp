@@ -50,6 +50,7 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
   assembly_.loss = &spec.loss;
   assembly_.metrics = &spec.metrics;
   assembly_.optimizer = spec.optimizer.get();
+  assembly_.activations = spec.trainer.precision == Precision::bf16 ? DType::bf16 : DType::f32;
   assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
   assembly_.clip_grad_value = spec.trainer.clip_grad_value;
 

@@ -6,6 +6,18 @@
 
 namespace trainctl {
 
+PlanOptions plan_options(const Device& device, const TrainerSpec& trainer) {
+  if (trainer.precision != Precision::fp32 && !device.reduced_precision()) {
+    fail(ErrorKind::config,
+         "trainer.precision is {}, and device {} computes in fp32 only; use --device cuda, or precision: fp32",
+         trainer.precision == Precision::tf32 ? "tf32" : "bf16", device.name());
+  }
+  return {.device = std::string(device.name()),
+          .threads = device.threads(),
+          .fast_math = trainer.fast_math,
+          .tf32 = trainer.precision == Precision::tf32};
+}
+
 Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits)
     : device_(device),
       blueprint_(blueprint),
@@ -66,9 +78,7 @@ const std::string& Session::data_digest() {
 Program& Session::program(const ProgramKey& key) {
   if (const auto found = compiled_.find(key); found != compiled_.end()) return *found->second;
   const auto graph = blueprint_.build(key);
-  Plan plan = plan_program(*graph, {.device = std::string(device_.name()),
-                                    .threads = device_.threads(),
-                                    .fast_math = blueprint_.spec().trainer.fast_math});
+  Plan plan = plan_program(*graph, plan_options(device_, blueprint_.spec().trainer));
   return *(compiled_[key] = &programs_.add(std::move(plan)));
 }
 

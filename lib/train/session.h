@@ -29,6 +29,9 @@ struct Measured {
   double value = 0.0;
 };
 
+/// How programs are planned for a device; a config Error if it does not compute in the precision asked for.
+PlanOptions plan_options(const Device& device, const TrainerSpec& trainer);
+
 /// Everything that runs. Programs are planned together, so that the arena is taken once, and each is compiled when
 /// first needed.
 class Session {

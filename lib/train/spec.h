@@ -40,10 +40,13 @@ struct DataSpec {
   const SplitSpec* find(std::string_view name) const;
 };
 
-enum class Precision : std::uint8_t { fp32 };
+/// fp32: everything in float32. tf32: products of matrices and convolutions round their operands to TF32. bf16:
+/// activations and their gradients are bfloat16, sums, norms, parameters and losses float32.
+enum class Precision : std::uint8_t { fp32, tf32, bf16 };
 template <>
 struct EnumNames<Precision> {
-  static constexpr EnumName<Precision> names[] = {{Precision::fp32, "fp32"}};
+  static constexpr EnumName<Precision> names[] = {
+      {Precision::fp32, "fp32"}, {Precision::tf32, "tf32"}, {Precision::bf16, "bf16"}};
 };
 
 /// `trainer`: how long, how often, on what.

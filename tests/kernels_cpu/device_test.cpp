@@ -84,7 +84,7 @@ TEST_CASE("a replay runs its launches in order, every time") {
   const auto device = open(1);
   std::vector<int> list;
   Note first(list, 1), second(list, 2);
-  const auto replay = device->record({{&first, {}}, {&second, {}}, {&first, {}}});
+  const auto replay = device->record({{&first, {}, {}}, {&second, {}, {0}}, {&first, {}, {1}}});
   CHECK(list.empty());
   replay->run();
   replay->run();

@@ -23,6 +23,9 @@ class GuardedMemory {
   /// Every byte is `fill`.
   GuardedMemory(std::size_t bytes, std::byte fill);
 
+  /// Everything, guards included, and where the memory proper begins in it: for a copy on a device.
+  std::vector<std::byte>& storage() { return storage_; }
+  std::size_t begin() const { return begin_; }
   std::byte* data() { return storage_.data() + begin_; }
   const std::byte* data() const { return storage_.data() + begin_; }
   std::size_t bytes() const { return bytes_; }

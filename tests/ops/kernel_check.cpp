@@ -21,9 +21,11 @@ std::string compare(const RefTensor& got, const RefTensor& expected, const Tenso
     if (std::isfinite(value)) squares += value * value, ++finite;
   }
   const double rms = finite ? std::sqrt(squares / static_cast<double>(finite)) : 0.0;
-  // A sum in f64 of products in f32 still has f32's errors.
-  const double eps = epsilon(type.dtype == DType::f64 ? DType::f32 : type.dtype);
-  const double allowed = tolerance * eps * (4.0 + std::sqrt(reduction_length));
+  const double eps = epsilon(type.dtype);
+  // Sums are f32 whatever their terms are (in f64 they still have f32's errors); the result is rounded once.
+  const double sum_eps = eps == 0.0 ? 0.0 : epsilon(DType::f32);
+  const double own_eps = type.dtype == DType::bf16 ? eps : sum_eps;
+  const double allowed = tolerance * (4.0 * own_eps + sum_eps * std::sqrt(reduction_length));
   double worst = 0.0;
   std::int64_t wrong = 0, worst_at = -1;
   for (std::int64_t i = 0; i < expected.size(); ++i) {
@@ -59,10 +61,17 @@ struct Memory {
   std::unique_ptr<GuardedMemory> workspace, residual;
 };
 
+/// The type in which the plan wants input k.
+std::optional<TensorType> given_type(const OpInstance& instance, const KernelPlan& plan, std::size_t k) {
+  std::optional<TensorType> type = instance.input_types[k];
+  if (type && k < plan.input_dtypes.size()) type->dtype = plan.input_dtypes[k].value_or(type->dtype);
+  return type;
+}
+
 Memory allocate(const OpInstance& instance, const KernelPlan& plan) {
   Memory memory;
   for (std::size_t k = 0; k < instance.inputs.size(); ++k) {
-    const auto& type = instance.input_types[k];
+    const auto type = given_type(instance, plan, k);
     memory.inputs.push_back(type ? std::make_unique<GuardedMemory>(plan.inputs[k].bytes(*type), std::byte{0})
                                  : nullptr);
     if (type) write_tensor(*memory.inputs[k], instance.inputs[k], *type, plan.inputs[k]);
@@ -78,8 +87,7 @@ Memory allocate(const OpInstance& instance, const KernelPlan& plan) {
 
 constexpr std::pair<int, int> no_alias{-1, -1};
 
-/// Runs the launch with outputs in their own memory, or output `alias.first` in the memory of input `alias.second`.
-void run(Launch& launch, Memory& memory, std::pair<int, int> alias, GuardedMemory* residual) {
+void run_on_host(Launch& launch, Memory& memory, std::pair<int, int> alias, GuardedMemory* residual) {
   std::vector<void*> inputs, outputs;
   for (auto& input : memory.inputs) inputs.push_back(input ? input->data() : nullptr);
   for (auto& output : memory.outputs) outputs.push_back(output->data());
@@ -90,6 +98,57 @@ void run(Launch& launch, Memory& memory, std::pair<int, int> alias, GuardedMemor
               .residual = (residual ? residual : memory.residual.get())->data()});
 }
 
+/// Memory of a test on a device, guards and all, for the time of a launch.
+class DeviceCopies {
+ public:
+  explicit DeviceCopies(Device& device) : device_(device) {}
+
+  void* add(GuardedMemory* memory) {
+    if (!memory) return nullptr;
+    // The memory proper begins at a multiple of 64 there too.
+    const std::size_t shift = (64 - memory->begin() % 64) % 64;
+    const std::size_t bytes = memory->storage().size();
+    copies_.push_back({memory, Buffer(device_, shift + bytes), shift});
+    device_.upload(copies_.back().buffer.data() + shift, memory->storage().data(), bytes);
+    return copies_.back().buffer.data() + shift + memory->begin();
+  }
+  void fetch() {
+    for (Copy& copy : copies_)
+      device_.download(copy.memory->storage().data(), copy.buffer.data() + copy.shift, copy.memory->storage().size());
+  }
+
+ private:
+  struct Copy {
+    GuardedMemory* memory;
+    Buffer buffer;
+    std::size_t shift;
+  };
+  Device& device_;
+  std::vector<Copy> copies_;
+};
+
+void run_on(Device& device, Launch& launch, Memory& memory, std::pair<int, int> alias, GuardedMemory* residual) {
+  DeviceCopies copies(device);
+  std::vector<void*> inputs, outputs;
+  for (auto& input : memory.inputs) inputs.push_back(copies.add(input.get()));
+  for (auto& output : memory.outputs) outputs.push_back(copies.add(output.get()));
+  if (alias.first >= 0) outputs[alias.first] = inputs[alias.second];
+  launch.run({.inputs = inputs.data(),
+              .outputs = outputs.data(),
+              .workspace = copies.add(memory.workspace.get()),
+              .residual = copies.add(residual ? residual : memory.residual.get()),
+              .stream = device.stream()});
+  device.synchronize();
+  copies.fetch();
+}
+
+/// Runs the launch with outputs in their own memory, or output `alias.first` in the memory of input `alias.second`; on
+/// the host where there is no device.
+void run(Device* device, Launch& launch, Memory& memory, std::pair<int, int> alias, GuardedMemory* residual) {
+  if (device) return run_on(*device, launch, memory, alias, residual);
+  run_on_host(launch, memory, alias, residual);
+}
+
 void check_guards(const Memory& memory) {
   for (const auto& input : memory.inputs)
     CHECK_MESSAGE((!input || input->guards_intact()), "wrote outside of an input");
@@ -98,13 +157,15 @@ void check_guards(const Memory& memory) {
   CHECK_MESSAGE(memory.residual->guards_intact(), "wrote outside of the residual");
 }
 
-void check_outputs(const OpInstance& instance, const KernelPlan& plan, const Memory& memory) {
+void check_outputs(const OpInstance& instance, const KernelPlan& plan, const Memory& memory, const Target& target) {
+  constexpr double tf32_roundings = 8192.0;  // f32 has 13 bits of mantissa more
   for (std::size_t k = 0; k < instance.outputs.size(); ++k) {
     CAPTURE(k);
     bool padding_is_zero = false;
     const RefTensor got = read_tensor(*memory.outputs[k], instance.output_types[k], plan.outputs[k], padding_is_zero);
     const std::string difference = compare(got, instance.outputs[k], instance.output_types[k], instance.source->match,
-                                           instance.source->tolerance, reduction_length(instance, k));
+                                           instance.source->tolerance * (target.tf32 ? tf32_roundings : 1.0),
+                                           reduction_length(instance, k));
     CHECK(difference == "");
     CHECK_MESSAGE(padding_is_zero, "the padding of a blocked output is not zero");
   }
@@ -120,7 +181,7 @@ Contents contents(const std::vector<std::unique_ptr<GuardedMemory>>& memories) {
 
 /// One plan: right results, intact surroundings, equal bits when repeated and when memory is shared.
 void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRequest& request, const KernelPlan& plan,
-                GuardedMemory* residual = nullptr) {
+                const Target& target, GuardedMemory* residual = nullptr) {
   REQUIRE(plan.inputs.size() == request.inputs.size());
   REQUIRE(plan.outputs.size() == request.outputs.size());
   CHECK(plan.implementation != "");
@@ -129,14 +190,14 @@ void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRe
 
   Memory memory = allocate(instance, plan);
   const Contents given = contents(memory.inputs);
-  run(*launch, memory, no_alias, residual);
+  run(target.device, *launch, memory, no_alias, residual);
   check_guards(memory);
-  check_outputs(instance, plan, memory);
+  check_outputs(instance, plan, memory, target);
   CHECK_MESSAGE(contents(memory.inputs) == given, "changed an input");
   const Contents first = contents(memory.outputs);
 
   Memory again = allocate(instance, plan);
-  run(*launch, again, no_alias, residual);
+  run(target.device, *launch, again, no_alias, residual);
   CHECK_MESSAGE(contents(again.outputs) == first, "a second run gave other bits");
 
   for (const auto& pair : plan.in_place) {
@@ -146,7 +207,7 @@ void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRe
     REQUIRE(again.inputs.at(input) != nullptr);
     REQUIRE(again.inputs[input]->bytes() == again.outputs.at(output)->bytes());
     Memory sharing = allocate(instance, plan);
-    run(*launch, sharing, {output, input}, residual);
+    run(target.device, *launch, sharing, {output, input}, residual);
     Contents shared_bits = contents(sharing.outputs);
     shared_bits[output] = sharing.inputs[input]->content();
     CHECK_MESSAGE(shared_bits == first, "gave other bits in place");
@@ -178,10 +239,10 @@ std::vector<const KernelRegistry::Entry*> own_kernels(std::string_view op, std::
 
 /// Calls visit(entry, request, plan) for the different plans that the op's kernels make.
 template <typename Visit>
-void for_each_plan(const OpInstance& instance, std::string_view device, bool training, const KernelPlan* forward,
+void for_each_plan(const OpInstance& instance, const Target& target, bool training, const KernelPlan* forward,
                    Visit visit) {
   const auto types = instance.type_pointers();
-  for (const KernelRegistry::Entry* entry : own_kernels(instance.op->name(), device)) {
+  for (const KernelRegistry::Entry* entry : own_kernels(instance.op->name(), target.name)) {
     for (const int threads : {1, 2}) {
       std::vector<std::string> seen;
       for (const std::string_view tag : layout_candidates) {
@@ -193,7 +254,8 @@ void for_each_plan(const OpInstance& instance, std::string_view device, bool tra
                                     .input_layouts = layouts,
                                     .forward = forward,
                                     .training = training,
-                                    .threads = threads};
+                                    .threads = threads,
+                                    .tf32 = target.tf32};
         const std::optional<KernelPlan> plan = entry->kernel->plan(request);
         if (!plan || std::ranges::find(seen, describe(*plan)) != seen.end()) continue;
         seen.push_back(describe(*plan));
@@ -205,23 +267,23 @@ void for_each_plan(const OpInstance& instance, std::string_view device, bool tra
 
 }  // namespace
 
-bool has_kernel(const OpCase& op_case, std::string_view device) {
+bool has_kernel(const OpCase& op_case, const Target& target) {
   bool any = false;
-  for_each_plan(instantiate(op_case), device, false, nullptr,
+  for_each_plan(instantiate(op_case), target, false, nullptr,
                 [&](const auto&, const KernelRequest&, const KernelPlan&) { any = true; });
   return any;
 }
 
-int check_kernels(const OpCase& op_case, std::string_view device) {
+int check_kernels(const OpCase& op_case, const Target& target) {
   const OpInstance instance = instantiate(op_case);
   int runs = 0;
   for (const bool training : {false, true}) {
-    for_each_plan(instance, device, training, nullptr,
+    for_each_plan(instance, target, training, nullptr,
                   [&](const auto& entry, const KernelRequest& request, const KernelPlan& plan) {
                     if (training && plan.residual_bytes == 0) return;
                     INFO(op_case.full_name(), " kernel=", entry.name, " threads=", request.threads,
                          " plan=", describe(plan));
-                    check_plan(instance, *entry.kernel, request, plan);
+                    check_plan(instance, *entry.kernel, request, plan, target);
                     ++runs;
                   });
   }
@@ -251,19 +313,19 @@ OpInstance instance_of(const Graph& graph, const GraphNode& node, const Interpre
 
 }  // namespace
 
-int check_kernel_pairs(const OpCase& op_case, std::string_view device) {
+int check_kernel_pairs(const OpCase& op_case, const Target& target) {
   if (std::ranges::none_of(op_case.inputs, &Operand::differentiable)) return 0;
   const OpInstance instance = instantiate(op_case);
   const GradientGraph gradient(instance);
   const Interpretation values = gradient.interpret();
   int runs = 0;
   for_each_plan(
-      instance, device, true, nullptr, [&](const auto& entry, const KernelRequest& request, const KernelPlan& plan) {
+      instance, target, true, nullptr, [&](const auto& entry, const KernelRequest& request, const KernelPlan& plan) {
         if (plan.residual_bytes == 0) return;
         INFO("pair of ", op_case.full_name(), " kernel=", entry.name, " threads=", request.threads,
              " plan=", describe(plan));
         Memory memory = allocate(instance, plan);
-        run(*entry.kernel->prepare(request, plan), memory, no_alias, nullptr);
+        run(target.device, *entry.kernel->prepare(request, plan), memory, no_alias, nullptr);
         const std::vector<GraphNode>& nodes = gradient.graph().nodes();
         for (std::size_t i = 1; i < nodes.size(); ++i) {
           if (nodes[i].op->storage() != Op::Storage::compute) continue;
@@ -271,10 +333,10 @@ int check_kernel_pairs(const OpCase& op_case, std::string_view device) {
           const auto check = [&](const auto& its_entry, const KernelRequest& its_request, const KernelPlan& its_plan) {
             if (its_request.threads != request.threads) return;
             INFO(nodes[i].op->name(), " kernel=", its_entry.name, " plan=", describe(its_plan));
-            check_plan(backward, *its_entry.kernel, its_request, its_plan, memory.residual.get());
+            check_plan(backward, *its_entry.kernel, its_request, its_plan, target, memory.residual.get());
             ++runs;
           };
-          for_each_plan(backward, device, true, &plan, check);
+          for_each_plan(backward, target, true, &plan, check);
         }
       });
   return runs;

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "device/device.h"
 #include "device/kernel.h"
 #include "ops/op_case.h"
 
@@ -16,18 +17,25 @@ namespace trainctl::test {
 std::string compare(const RefTensor& got, const RefTensor& expected, const TensorType& type, Match match,
                     double tolerance, double reduction_length);
 
+/// Where kernels are checked.
+struct Target {
+  std::string_view name = "cpu";  ///< what kernels are registered for
+  Device* device = nullptr;       ///< null: launches run on the host's memory
+  bool tf32 = false;
+};
+
 /// Checks every kernel registered for exactly this op on the device (the reference fallback for "*" is not one), for
 /// each plan it makes over several layouts of the inputs and over 1 and 2 threads:
 ///   outputs (filled with NaN before) equal the reference, padding is zero, guards around all memory and the inputs'
 ///   bytes are intact, a second run gives equal bits, and so does each pair that may share memory.
 /// Uses doctest's CHECKs. Returns how many plans were run; 0 means that no kernel takes the case.
-int check_kernels(const OpCase& op_case, std::string_view device);
+int check_kernels(const OpCase& op_case, const Target& target);
 
 /// Whether a kernel of the op's own takes the case (rather than the reference fallback).
-bool has_kernel(const OpCase& op_case, std::string_view device);
+bool has_kernel(const OpCase& op_case, const Target& target);
 
 /// Runs the pairs: each forward kernel that keeps a residual (or another layout) together with the kernels of the nodes
 /// of its vjp. Returns how many backward launches were compared.
-int check_kernel_pairs(const OpCase& op_case, std::string_view device);
+int check_kernel_pairs(const OpCase& op_case, const Target& target);
 
 }  // namespace trainctl::test

@@ -3,7 +3,9 @@
 
 #include <string>
 
+#include "cuda.h"
 #include "device/kernel.h"
+#include "ops/bf16.h"
 #include "ops/kernel_check.h"
 
 using namespace trainctl;
@@ -13,12 +15,47 @@ using namespace trainctl::test;
 TEST_CASE("kernels agree with the references (cpu)") {
   for (const OpCase& op_case : op_cases()) {
     SUBCASE(op_case.full_name().c_str()) {
-      check_kernels(op_case, "cpu");
-      check_kernel_pairs(op_case, "cpu");
+      check_kernels(op_case, {});
+      check_kernel_pairs(op_case, {});
     }
   }
 }
 
 TEST_CASE("every case has a kernel of its own (cpu)") {
-  for (const OpCase& op_case : op_cases()) CHECK_MESSAGE(has_kernel(op_case, "cpu"), op_case.full_name());
+  for (const OpCase& op_case : op_cases()) CHECK_MESSAGE(has_kernel(op_case, {}), op_case.full_name());
+}
+
+TEST_CASE("kernels agree with the references (cuda)") {
+  Device* device = cuda_device();
+  if (!device) return;
+  for (const OpCase& op_case : op_cases()) {
+    SUBCASE(op_case.full_name().c_str()) {
+      const Target target{"cuda", device};
+      CHECK_MESSAGE(check_kernels(op_case, target) > 0, "no kernel");
+      check_kernel_pairs(op_case, target);
+    }
+  }
+}
+
+TEST_CASE("kernels agree with the references (cuda, bf16)") {
+  Device* device = cuda_device();
+  if (!device) return;
+  for (const OpCase& op_case : op_cases()) {
+    const auto narrow = in_bf16(op_case);
+    if (!narrow) continue;
+    SUBCASE(narrow->full_name().c_str()) {
+      CHECK_MESSAGE(check_kernels(*narrow, {"cuda", device}) > 0, "no kernel");
+    }
+  }
+}
+
+TEST_CASE("kernels agree with the references (cuda, tf32)") {
+  Device* device = cuda_device();
+  if (!device) return;
+  for (const OpCase& op_case : op_cases()) {
+    if (!op_case.op.starts_with("linear") && !op_case.op.starts_with("conv2d")) continue;
+    SUBCASE(op_case.full_name().c_str()) {
+      CHECK_MESSAGE(check_kernels(op_case, {"cuda", device, true}) > 0, "no kernel");
+    }
+  }
 }

@@ -39,6 +39,9 @@ struct Operand {
 inline Operand f32(Shape shape, Domain domain = {}) {
   return {TensorType{DType::f32, shape}, domain};
 }
+inline Operand bf16(Shape shape, Domain domain = {}) {
+  return {TensorType{DType::bf16, shape}, domain};
+}
 /// An operand whose gradient is checked.
 inline Operand wanted(Shape shape, Domain domain = {}) {
   return {TensorType{DType::f32, shape}, domain, true};

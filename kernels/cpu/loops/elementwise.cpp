@@ -1,4 +1,4 @@
-// multiply, scale, clamp, moving_average, dropout.
+// multiply, scale, clamp, moving_average, cast, dropout.
 #include "ops/elementwise.h"
 
 #include "kernels/cpu/loops/elementwise_loops.h"
@@ -38,6 +38,19 @@ std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, con
                                     static_cast<float>(attributes.rate), static_cast<float>(attributes.scale)});
 }
 
+std::optional<KernelPlan> plan_cast(const KernelRequest& request) {
+  const DType from = request.inputs[0]->dtype, to = request.outputs[0].dtype;
+  if (!(from == DType::f32 && to == DType::bf16) && !(from == DType::bf16 && to == DType::f32)) return std::nullopt;
+  return uniform_plan(request, shared_layout(request));
+}
+
+std::unique_ptr<Launch> prepare_cast(const KernelRequest& request, const KernelPlan& plan) {
+  const ElementwiseJob job{stored_elements(request, plan), request.threads};
+  return loop_launch(
+      request,
+      request.outputs[0].dtype == DType::bf16 ? TRAINCTL_BEST(cast_to_bf16) : TRAINCTL_BEST(cast_from_bf16), job);
+}
+
 std::unique_ptr<Launch> prepare_dropout(const KernelRequest& request, const KernelPlan& plan) {
   ElementwiseJob job{stored_elements(request, plan), request.threads};
   job.stream = as<DropoutAttributes>(*request.attributes).stream;
@@ -47,6 +60,7 @@ std::unique_ptr<Launch> prepare_dropout(const KernelRequest& request, const Kern
 const RegisterLoops registered[] = {
     {"multiply", plan_elementwise, prepare_elementwise}, {"scale", plan_elementwise, prepare_elementwise},
     {"clamp", plan_elementwise, prepare_elementwise},    {"moving_average", plan_elementwise, prepare_moving_average},
+    {"cast", plan_cast, prepare_cast},
     {"dropout", plan_dropout, prepare_dropout},
 };
 

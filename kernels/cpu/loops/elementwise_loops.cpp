@@ -50,6 +50,29 @@ void moving_average(const ElementwiseJob& job, const Operands& operands) {
   });
 }
 
+void cast_to_bf16(const ElementwiseJob& job, const Operands& operands) {
+  const std::uint32_t* x = operands.in<std::uint32_t>(0);
+  std::uint16_t* y = operands.out<std::uint16_t>(0);
+  parallel_parts(job.threads, job.count, 16, alone, [=](long begin, long end) {
+#pragma omp simd
+    for (long i = begin; i < end; ++i) {
+      // To nearest, ties to even; a NaN stays one.
+      const bool nan = (x[i] & 0x7FFFFFFFu) > 0x7F800000u;
+      const std::uint32_t rounded = (x[i] + 0x7FFFu + (x[i] >> 16 & 1u)) >> 16;
+      y[i] = static_cast<std::uint16_t>(nan ? (x[i] >> 16 | 0x40u) : rounded);
+    }
+  });
+}
+
+void cast_from_bf16(const ElementwiseJob& job, const Operands& operands) {
+  const std::uint16_t* x = operands.in<std::uint16_t>(0);
+  std::uint32_t* y = operands.out<std::uint32_t>(0);
+  parallel_parts(job.threads, job.count, 16, alone, [=](long begin, long end) {
+#pragma omp simd
+    for (long i = begin; i < end; ++i) y[i] = static_cast<std::uint32_t>(x[i]) << 16;
+  });
+}
+
 /// Philox4x32-10 of base/philox.h on many counters at once, word by word so that it vectorises.
 constexpr int philox_blocks = 64;
 struct PhiloxBlocks {

@@ -23,6 +23,9 @@ TRAINCTL_LOOPS(
     void clamp(const ElementwiseJob&, const Operands&);
     /// (old, new) -> old + rate (scale new - old)
     void moving_average(const ElementwiseJob&, const Operands&);
+    /// (x f32) -> x in bf16, and back
+    void cast_to_bf16(const ElementwiseJob&, const Operands&);
+    void cast_from_bf16(const ElementwiseJob&, const Operands&);
     /// (x, p, step) -> x m / (1 - p); elements in row-major order
     void dropout(const ElementwiseJob&, const Operands&);)
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "device/kernel.h"
+#include "device/planning.h"
 #include "kernels/cpu/dispatch.h"
 
 namespace trainctl::cpu {
@@ -40,9 +40,6 @@ std::unique_ptr<Launch> loop_launch(const KernelRequest& request, void (*functio
   return std::make_unique<LoopLaunch<Job>>(request, function, job, std::move(owned));
 }
 
-using PlanFunction = std::optional<KernelPlan> (*)(const KernelRequest&);
-using PrepareFunction = std::unique_ptr<Launch> (*)(const KernelRequest&, const KernelPlan&);
-
 /// Registers a kernel "loops" for an op, made of two functions: a table of these is a family's registration.
 struct RegisterLoops {
   RegisterLoops(std::string op, PlanFunction plan, PrepareFunction prepare, int priority = priority::general,
@@ -52,18 +49,10 @@ struct RegisterLoops {
 /// "loops:v4".
 std::string loops_implementation();
 
-/// Whether all operands that are present, outputs too, are f32.
-bool all_f32(const KernelRequest& request);
-/// Layout in which input i lies; row-major where the request does not say.
-Layout given_layout(const KernelRequest& request, std::size_t input);
-/// The layout of the first input of the first output's shape that is not row-major; row-major if there is none.
-Layout shared_layout(const KernelRequest& request);
 /// Row-major everywhere.
 KernelPlan row_major_plan(const KernelRequest& request);
 /// `layout` for all operands of the first output's shape, row-major for the others.
 KernelPlan uniform_plan(const KernelRequest& request, const Layout& layout);
-/// Elements that output 0 takes in its layout, padding included.
-long stored_elements(const KernelRequest& request, const KernelPlan& plan);
 /// A planning function for kernels that are row-major f32 throughout.
 std::optional<KernelPlan> plan_row_major_f32(const KernelRequest& request);
 

@@ -19,7 +19,7 @@ struct Supervised final : Step {
   }
 
   void build(Builder& b, Assembly& assembly, Phase phase, std::string_view split, const Batch& batch) const override {
-    const Value output = only(assembly.model->build(b, {batch.field(input)}), "supervised training");
+    const Value output = only(assembly.apply_model(b, {batch.field(input)}), "supervised training");
     const Value target_value = batch.field(target);
     const Component<Loss>& loss_component = *assembly.loss;
     expect_enough_outputs(loss_component, batch, output);

@@ -1,0 +1,60 @@
+# The module `cuda`: kernels/cuda as modules/cuda.so beside the program. The toolkit is looked for in CUDAToolkit_ROOT,
+# CUDA_HOME, the PATH and CUDA's usual place; cuDNN 9 among its libraries or in CUDNN_ROOT.
+set(TRAINCTL_HAVE_CUDA OFF)
+if(TRAINCTL_CUDA AND NOT TRAINCTL_CUDA STREQUAL "OFF")
+  find_program(TRAINCTL_NVCC nvcc
+               HINTS ${CUDAToolkit_ROOT}/bin $ENV{CUDAToolkit_ROOT}/bin $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin
+               PATHS /usr/local/cuda/bin /opt/cuda/bin)
+  set(missing)
+  if(TRAINCTL_NVCC)
+    get_filename_component(cuda_bin ${TRAINCTL_NVCC} DIRECTORY)
+    get_filename_component(cuda_root ${cuda_bin} DIRECTORY)
+    find_path(CUDNN_INCLUDE cudnn.h HINTS $ENV{CUDNN_ROOT}/include ${cuda_root}/include)
+    find_library(CUDNN_LIBRARY NAMES cudnn libcudnn.so.9 HINTS $ENV{CUDNN_ROOT}/lib ${cuda_root}/lib64)
+    find_library(CUBLASLT_LIBRARY NAMES cublasLt libcublasLt.so.13 HINTS ${cuda_root}/lib64)
+    find_library(CUDART_LIBRARY NAMES cudart_static HINTS ${cuda_root}/lib64)
+    foreach(part CUDNN_INCLUDE CUDNN_LIBRARY CUBLASLT_LIBRARY CUDART_LIBRARY)
+      if(NOT ${part})
+        list(APPEND missing ${part})
+      endif()
+    endforeach()
+  else()
+    set(missing nvcc)
+  endif()
+  if(NOT missing)
+    set(CMAKE_CUDA_COMPILER ${TRAINCTL_NVCC})
+    if(CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+      set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+    endif()
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual CACHE STRING "What the CUDA module is compiled for")
+    enable_language(CUDA)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has it
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
+    message(STATUS "CUDA: ${CMAKE_CUDA_COMPILER_VERSION} in ${cuda_root}, for ${CMAKE_CUDA_ARCHITECTURES}; ${CUDNN_LIBRARY}")
+    set(TRAINCTL_HAVE_CUDA ON)
+  elseif(TRAINCTL_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "TRAINCTL_CUDA is ON, but these were not found: ${missing}. Set CUDA_HOME and CUDNN_ROOT.")
+  else()
+    message(STATUS "CUDA: not built; not found: ${missing}")
+  endif()
+endif()
+
+if(TRAINCTL_HAVE_CUDA)
+  file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu
+                                                   ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp)
+  add_library(cuda_module MODULE ${cuda_sources})
+  set_target_properties(cuda_module PROPERTIES PREFIX "" OUTPUT_NAME cuda CUDA_RUNTIME_LIBRARY Static
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/modules
+                        BUILD_RPATH ${cuda_root}/lib64 INSTALL_RPATH ${cuda_root}/lib64)
+  target_include_directories(cuda_module PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR})
+  target_include_directories(cuda_module SYSTEM PRIVATE ${cuda_root}/include ${CUDNN_INCLUDE})
+  target_compile_definitions(cuda_module PRIVATE TRAINCTL_BUILD_ID="${TRAINCTL_BUILD_ID}"
+    $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)  # fmt 9 does not expect it of nvcc
+  target_compile_options(cuda_module PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-O3 --expt-relaxed-constexpr --extended-lambda -Wno-deprecated-gpu-targets
+      -Xcompiler=-Wno-unused-parameter>)
+  target_link_libraries(cuda_module PRIVATE fmt::fmt ${CUBLASLT_LIBRARY} ${CUDNN_LIBRARY})
+  install(TARGETS cuda_module DESTINATION lib/trainctl/modules)
+endif()

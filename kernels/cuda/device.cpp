@@ -1,0 +1,308 @@
+// The device "cuda": memory, queue, and steps captured as CUDA graphs.
+#include "device/device.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "device/module.h"
+#include "kernels/cuda/runtime.h"
+
+namespace trainctl::cuda {
+namespace {
+
+double mebibytes(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1 << 20);
+}
+
+/// A captured sequence of launches. Each launch's nodes hang on those of the launches that it must wait for, so that
+/// what is independent runs at the same time.
+class CudaReplay final : public Replay {
+ public:
+  CudaReplay(std::vector<BoundLaunch> launches, const CudaStream& stream)
+      : launches_(std::move(launches)), stream_(stream) {}
+  CudaReplay(const CudaReplay&) = delete;
+  CudaReplay& operator=(const CudaReplay&) = delete;
+  ~CudaReplay() override {
+    if (executable_) cudaGraphExecDestroy(executable_);
+    if (graph_) cudaGraphDestroy(graph_);
+  }
+
+  void run() override {
+    if (!executable_) capture();
+    check(cudaGraphLaunch(executable_, stream_.handle), "launching a step");
+  }
+
+ private:
+  using Nodes = std::vector<cudaGraphNode_t>;
+
+  void capture() {
+    check(cudaGraphCreate(&graph_, 0), "capturing a step");
+    std::vector<Nodes> ends(launches_.size());
+    for (std::size_t i = 0; i < launches_.size(); ++i) {
+      Nodes before;
+      for (const int earlier : launches_[i].after) {
+        for (const cudaGraphNode_t node : ends[earlier]) {
+          if (std::ranges::find(before, node) == before.end()) before.push_back(node);
+        }
+      }
+      ends[i] = capture(launches_[i], before);
+    }
+    check(cudaGraphInstantiate(&executable_, graph_, 0), "compiling a captured step");
+    check(cudaGraphUpload(executable_, stream_.handle), "compiling a captured step");
+  }
+
+  /// Adds the nodes of one launch; returns those that nothing of it comes after.
+  Nodes capture(const BoundLaunch& bound, const Nodes& before) {
+    check(cudaStreamBeginCaptureToGraph(stream_.handle, graph_, before.data(), nullptr, before.size(),
+                                        cudaStreamCaptureModeRelaxed),
+          "capturing a step");
+    cudaGraph_t same = nullptr;
+    try {
+      bound.launch->run(bound.arguments);
+    } catch (...) {
+      cudaStreamEndCapture(stream_.handle, &same);
+      throw;
+    }
+    cudaStreamCaptureStatus status{};
+    const cudaGraphNode_t* last = nullptr;
+    std::size_t count = 0;
+    check(cudaStreamGetCaptureInfo(stream_.handle, &status, nullptr, nullptr, &last, nullptr, &count),
+          "capturing a step");
+    Nodes ends(last, last + count);
+    check(cudaStreamEndCapture(stream_.handle, &same), "capturing a step");
+    return ends;
+  }
+
+  std::vector<BoundLaunch> launches_;
+  const CudaStream& stream_;
+  cudaGraph_t graph_ = nullptr;
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+/// Pinned memory that small uploads pass through on their way, so that neither side waits for the other: each takes the
+/// next place, and only a place that was used a whole round ago is waited for.
+class UploadRing {
+ public:
+  static constexpr std::size_t slot_bytes = 4096;
+  static constexpr int slots = 256;
+  static constexpr int slots_per_event = 32;
+
+  UploadRing() {
+    check(cudaHostAlloc(reinterpret_cast<void**>(&memory_), slot_bytes * slots, cudaHostAllocDefault),
+          "taking pinned memory");
+    for (cudaEvent_t& event : events_)
+      check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync), "creating an event");
+  }
+  UploadRing(const UploadRing&) = delete;
+  UploadRing& operator=(const UploadRing&) = delete;
+  ~UploadRing() {
+    for (cudaEvent_t event : events_) cudaEventDestroy(event);
+    cudaFreeHost(memory_);
+  }
+
+  void upload(void* to, const void* from, std::size_t bytes, cudaStream_t stream) {
+    const int part = next_ / slots_per_event;
+    if (next_ % slots_per_event == 0) check(cudaEventSynchronize(events_[part]), "waiting for the device");
+    std::byte* slot = memory_ + slot_bytes * next_;
+    std::memcpy(slot, from, bytes);
+    check(cudaMemcpyAsync(to, slot, bytes, cudaMemcpyHostToDevice, stream), "copying to the device");
+    next_ = (next_ + 1) % slots;
+    if (next_ % slots_per_event == 0) check(cudaEventRecord(events_[part], stream), "recording an event");
+  }
+
+ private:
+  std::byte* memory_ = nullptr;
+  cudaEvent_t events_[slots / slots_per_event]{};
+  int next_ = 0;
+};
+
+cudaStream_t new_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
+  return stream;
+}
+
+class CudaDevice final : public Device {
+ public:
+  CudaDevice() : stream_(new_stream()) {}
+  ~CudaDevice() override {
+    cudaStreamSynchronize(stream_.handle);
+    cudaStreamDestroy(stream_.handle);
+  }
+
+  std::string_view name() const override { return "cuda"; }
+  std::string description() const override {
+    int device = 0;
+    cudaDeviceProp properties{};
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaGetDeviceProperties(&properties, device), "asking for the device");
+    return fmt::format("{}, sm_{}{}, {} multiprocessors, {:.1f} GiB", properties.name, properties.major,
+                       properties.minor, properties.multiProcessorCount,
+                       mebibytes(properties.totalGlobalMem) / 1024.0);
+  }
+
+  bool reduced_precision() const override { return true; }
+  std::size_t peak_bytes() const override { return peak_bytes_; }
+
+  void* allocate(std::size_t bytes) override {
+    void* memory = nullptr;
+    const cudaError_t status = cudaMalloc(&memory, std::max<std::size_t>(bytes, 1));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // it is not sticky
+      std::size_t free = 0, total = 0;
+      cudaMemGetInfo(&free, &total);
+      fail(ErrorKind::environment,
+           "not enough memory on the GPU: {:.1f} MiB asked for, {:.1f} of {:.1f} MiB free; use a smaller batch or "
+           "model, precision: bf16, or a GPU with more memory",
+           mebibytes(bytes), mebibytes(free), mebibytes(total));
+    }
+    check(status, "taking memory on the device");
+    check(cudaMemsetAsync(memory, 0, bytes, stream_.handle), "clearing memory on the device");
+    taken_[memory] = bytes;
+    bytes_ += bytes;
+    peak_bytes_ = std::max(peak_bytes_, bytes_);
+    return memory;
+  }
+  void release(void* memory) noexcept override {
+    cudaStreamSynchronize(stream_.handle);
+    cudaFree(memory);
+    bytes_ -= taken_[memory];
+    taken_.erase(memory);
+  }
+
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    if (bytes == 0) return;
+    if (bytes <= UploadRing::slot_bytes) return ring_.upload(to, from, bytes, stream_.handle);
+    // From pageable memory this returns when the bytes have been read.
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_.handle), "copying to the device");
+    check(cudaStreamSynchronize(stream_.handle), "copying to the device");
+  }
+  void download(void* to, const void* from, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_.handle), "copying from the device");
+    check(cudaStreamSynchronize(stream_.handle), "copying from the device");
+  }
+  void synchronize() override { stream_.synchronize(); }
+  Stream* stream() override { return &stream_; }
+  std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) override {
+    return std::make_unique<CudaReplay>(std::move(launches), stream_);
+  }
+
+ private:
+  CudaStream stream_;
+  UploadRing ring_;
+  std::map<void*, std::size_t> taken_;
+  std::size_t bytes_ = 0;
+  std::size_t peak_bytes_ = 0;
+};
+
+/// Devices that the driver shows; none, and the reason in `problem`, where it shows none.
+int count_devices(std::string& problem) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  if (status == cudaErrorInsufficientDriver) {
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    problem = driver == 0 ? "no NVIDIA driver is loaded (libcuda.so.1 is missing)"
+                          : fmt::format("the NVIDIA driver knows CUDA {}.{}, this build needs {}.{}; update the driver",
+                                        driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                                        CUDART_VERSION % 1000 / 10);
+  } else if (status != cudaSuccess) {
+    problem = cudaGetErrorString(status);
+  } else if (count == 0) {
+    problem = "the driver shows no GPU (is CUDA_VISIBLE_DEVICES empty?)";
+  }
+  return status == cudaSuccess ? count : 0;
+}
+
+class CudaDriver final : public DeviceDriver {
+ public:
+  std::string_view name() const override { return "cuda"; }
+
+  std::vector<std::string> probe() const override {
+    std::vector<std::string> found;
+    std::string problem;
+    const int count = count_devices(problem);
+    for (int device = 0; device < count; ++device) {
+      cudaDeviceProp properties{};
+      if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) continue;
+      found.push_back(fmt::format("{}, sm_{}{}, {:.1f} GiB", properties.name, properties.major, properties.minor,
+                                  mebibytes(properties.totalGlobalMem) / 1024.0));
+    }
+    return found;
+  }
+
+  std::unique_ptr<Device> open(int) const override {
+    std::string problem;
+    if (count_devices(problem) == 0) {
+      fail(ErrorKind::environment, "device 'cuda' is not available: {}; `trainctl doctor` says more, and --device cpu works here", problem);
+    }
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, 0), "asking for the device");
+    if (properties.major < 8) {
+      fail(ErrorKind::environment,
+           "device 'cuda': {} is sm_{}{}, and this build's kernels need sm_80 or newer; use --device cpu",
+           properties.name, properties.major, properties.minor);
+    }
+    check(cudaSetDevice(0), "opening the device");
+    return std::make_unique<CudaDevice>();
+  }
+};
+
+const RegisterDevice<CudaDriver> registered;
+
+}  // namespace
+
+void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  const std::string text = fmt::format("CUDA, while {}: {} ({})", what, cudaGetErrorString(status),
+                                       cudaGetErrorName(status));
+  switch (status) {
+    case cudaErrorMemoryAllocation:
+      fail(ErrorKind::environment, "{}; use a smaller batch or model, or a GPU with more memory", text);
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidKernelImage:
+    case cudaErrorUnsupportedPtxVersion:
+      fail(ErrorKind::environment, "{}; this build has code for sm_80 and sm_90, and PTX for newer ones; use another "
+           "GPU, or --device cpu", text);
+    case cudaErrorDevicesUnavailable:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorHardwareStackError:
+    case cudaErrorNvlinkUncorrectable:
+    case cudaErrorContained:
+    case cudaErrorSystemNotReady:
+    case cudaErrorSystemDriverMismatch:
+    case cudaErrorInsufficientDriver:
+    case cudaErrorNoDevice:
+    case cudaErrorDeviceUninitialized:
+    case cudaErrorExternalDevice:
+    case cudaErrorUnknown:
+      fail(ErrorKind::environment,
+           "{}; the device is lost to this process. Checkpoints saved before are intact: start again, on another GPU "
+           "if it happens twice", text);
+    default:
+      fail(ErrorKind::internal, "{}; checkpoints saved before are intact", text);
+  }
+}
+
+int multiprocessors() {
+  static const int count = [] {
+    int device = 0, found = 0;
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaDeviceGetAttribute(&found, cudaDevAttrMultiProcessorCount, device), "asking for the device");
+    return found;
+  }();
+  return count;
+}
+
+int grid(std::int64_t items, int per_block, int blocks_per_multiprocessor) {
+  const std::int64_t wanted = (items + per_block - 1) / per_block;
+  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, std::int64_t{multiprocessors()} * blocks_per_multiprocessor));
+}
+
+}  // namespace trainctl::cuda
+
+TRAINCTL_MODULE("cuda")

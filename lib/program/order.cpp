@@ -1,0 +1,82 @@
+#include "program/order.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace trainctl {
+namespace {
+
+/// Bytes [begin, end) of one block of memory.
+struct Region {
+  int block;
+  std::size_t begin, end;
+  bool overlaps(const Region& other) const {
+    return block == other.block && begin < other.end && other.begin < end;
+  }
+};
+
+struct Access {
+  std::vector<Region> reads, writes;
+};
+
+bool any_overlap(const std::vector<Region>& a, const std::vector<Region>& b) {
+  return std::ranges::any_of(
+      a, [&](const Region& x) { return std::ranges::any_of(b, [&](const Region& y) { return x.overlaps(y); }); });
+}
+
+constexpr int arena_block = -1;
+
+Region region_of(const Plan& plan, int storage, std::size_t offset, std::size_t bytes) {
+  const Storage& memory = plan.storages[storage];
+  if (memory.kind == Storage::Kind::transient) {
+    const std::size_t begin = memory.offset + offset;
+    return {arena_block, begin, begin + bytes};
+  }
+  return {storage, offset, offset + bytes};
+}
+
+Access access_of(const Plan& plan, const PlannedStep& step) {
+  Access access;
+  const auto add = [&](std::vector<Region>& to, int tensor) {
+    if (tensor < 0) return;
+    const PlacedTensor& placed = plan.tensors[tensor];
+    to.push_back(region_of(plan, placed.storage, placed.offset, placed.layout.bytes(placed.type)));
+  };
+  for (const int tensor : step.inputs) add(access.reads, tensor);
+  for (const int tensor : step.outputs) add(access.writes, tensor);
+  if (step.workspace >= 0)
+    access.writes.push_back(region_of(plan, step.workspace, 0, plan.storages[step.workspace].bytes));
+  if (step.residual >= 0) {
+    std::vector<Region>& to = step.plan.residual_bytes ? access.writes : access.reads;
+    to.push_back(region_of(plan, step.residual, 0, plan.storages[step.residual].bytes));
+  }
+  return access;
+}
+
+}  // namespace
+
+void find_order(Plan& plan) {
+  const std::size_t count = plan.steps.size();
+  std::vector<Access> accesses;
+  for (const PlannedStep& step : plan.steps) accesses.push_back(access_of(plan, step));
+  // ancestors[i]: all steps that step i comes after, directly or not.
+  std::vector<std::vector<bool>> ancestors(count, std::vector<bool>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    plan.steps[i].after.clear();
+    for (std::size_t j = i; j-- > 0;) {
+      if (ancestors[i][j]) continue;
+      const bool conflict = any_overlap(accesses[j].writes, accesses[i].reads) ||
+                            any_overlap(accesses[j].writes, accesses[i].writes) ||
+                            any_overlap(accesses[j].reads, accesses[i].writes);
+      if (!conflict) continue;
+      plan.steps[i].after.push_back(static_cast<int>(j));
+      ancestors[i][j] = true;
+      for (std::size_t k = 0; k < j; ++k) {
+        if (ancestors[j][k]) ancestors[i][k] = true;
+      }
+    }
+    std::ranges::reverse(plan.steps[i].after);
+  }
+}
+
+}  // namespace trainctl
