@@ -119,6 +119,14 @@ class UploadRing {
   int next_ = 0;
 };
 
+struct Event {
+  Event() { check(cudaEventCreate(&handle), "creating an event"); }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() { cudaEventDestroy(handle); }
+  cudaEvent_t handle = nullptr;
+};
+
 cudaStream_t new_stream() {
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
@@ -188,6 +196,25 @@ class CudaDevice final : public Device {
   Stream* stream() override { return &stream_; }
   std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) override {
     return std::make_unique<CudaReplay>(std::move(launches), stream_);
+  }
+  bool concurrent() const override { return true; }
+
+  /// The mean over a captured chain: what the launch adds to a step, its latency included.
+  double time(const BoundLaunch& bound) override {
+    constexpr int length = 20;
+    std::vector<BoundLaunch> chain;
+    for (int i = 0; i < length; ++i)
+      chain.push_back({bound.launch, bound.arguments, i ? std::vector<int>{i - 1} : std::vector<int>{}});
+    CudaReplay replay(std::move(chain), stream_);
+    replay.run();
+    const Event start, end;
+    check(cudaEventRecord(start.handle, stream_.handle), "timing a launch");
+    replay.run();
+    check(cudaEventRecord(end.handle, stream_.handle), "timing a launch");
+    stream_.synchronize();
+    float ms = 0.0f;
+    check(cudaEventElapsedTime(&ms, start.handle, end.handle), "timing a launch");
+    return 1e-3 * static_cast<double>(ms) / length;
   }
 
  private:

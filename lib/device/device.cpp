@@ -1,8 +1,18 @@
 #include "device/device.h"
 
+#include <chrono>
+
 #include "base/error.h"
 
 namespace trainctl {
+
+double Device::time(const BoundLaunch& bound) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  bound.launch->run(bound.arguments);
+  synchronize();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 DeviceRegistry& DeviceRegistry::instance() {
   static DeviceRegistry registry;

@@ -57,6 +57,10 @@ class Device {
   /// The queue that launches of this device are given; null where there is none.
   virtual Stream* stream() { return nullptr; }
   virtual std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) = 0;
+  /// Seconds that a launch takes, by running it: once by the host's clock, or as a device measures itself best.
+  virtual double time(const BoundLaunch& bound);
+  /// Whether launches that do not wait for each other run at the same time.
+  virtual bool concurrent() const { return false; }
 };
 
 /// Owns memory of a device; moves only.

@@ -122,7 +122,7 @@ BenchResult bench(const BenchOptions& options) {
   result.state_bytes = session.state().bytes();
 
   Program& program = session.program({Phase::whole, "train", result.batch});
-  for (const StepTime& time : program.profile(std::min(options.steps, 100))) {
+  for (const StepTime& time : program.profile(std::min(options.steps, device->concurrent() ? 5 : 100))) {
     result.ops.push_back({.op = std::string(time.step->op->name()),
                           .path = time.step->path,
                           .implementation = time.step->kernel->name + " " + time.step->plan.implementation,

@@ -98,6 +98,10 @@ double derivative_at_output(const Activation& activation, double y) {
   }
 }
 
+double derivative_at_saved(const Activation& activation, double saved) {
+  return activation.derivative_from_output() ? derivative_at_output(activation, saved) : derivative(activation, saved);
+}
+
 namespace {
 
 constexpr double flops_per_element = 4;  // a convention: no two machines agree on the price of an exponential
@@ -144,7 +148,7 @@ class ActivationBackward final : public Op {
     for (std::int64_t i = 0; i < outputs[0].size(); ++i) {
       const double saved = (*inputs[1])[i];
       outputs[0][i] =
-          (*inputs[0])[i] * (f.derivative_from_output() ? derivative_at_output(f, saved) : derivative(f, saved));
+          (*inputs[0])[i] * derivative_at_saved(f, saved);
     }
   }
   Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {

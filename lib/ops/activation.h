@@ -32,6 +32,9 @@ double derivative(const Activation& activation, double x);
 /// f'(x) from y = f(x), where derivative_from_output() holds.
 double derivative_at_output(const Activation& activation, double y);
 
+/// f'(x) from what a gradient keeps: y if derivative_from_output() holds, else x.
+double derivative_at_saved(const Activation& activation, double saved);
+
 /// "activation": (x) -> y.   "activation_backward": (dy, saved) -> dx, where saved is y if derivative_from_output(),
 /// else x.
 struct ActivationAttributes final : Attributes {

@@ -135,10 +135,12 @@ class Conv2dBackwardData final : public Op {
  public:
   std::string_view name() const override { return "conv2d_backward_data"; }
   Types infer(const Attributes& attributes, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 2, 2);
+    expect_operands(name(), inputs, 2, 3);
     const auto& conv = as<Conv2dAttributes>(attributes);
     expect_fitting(conv, conv.input_shape, inputs[1]->shape);
-    return {{inputs[0]->dtype, conv.input_shape}};
+    const TensorType dx_type{inputs[0]->dtype, conv.input_shape};
+    expect_saved(name(), static_cast<bool>(conv.activation), operand(inputs, 2), dx_type);
+    return {dx_type};
   }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
     const auto& conv = as<Conv2dAttributes>(attributes);
@@ -146,6 +148,7 @@ class Conv2dBackwardData final : public Op {
     RefTensor& dx = outputs[0];
     for_each_product(conv, dx.shape, w.shape, dy.shape,
                      [&](auto at, auto from, auto tap) { dx[from] += dy[at] * w[tap]; });
+    apply_slope(conv.activation, operand(inputs, 2), dx);
   }
   Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {
     return cost_with_flops(2.0 * macs(inputs[0]->shape, inputs[1]->shape), inputs, outputs);

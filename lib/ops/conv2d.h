@@ -16,7 +16,8 @@ namespace trainctl {
 ///   y[n,o,i,j] = f(b[o] + sum[n,o,i,j] + sum_{c,r,s} x[n, c, i*stride_h + r*dilation_h - top, j*stride_w +
 ///   s*dilation_w - left] w[o,c,r,s]) OH = (H + top + bottom - dilation_h (KH - 1) - 1) / stride_h + 1, OW likewise. f
 ///   and `sum` are set by fusion only.
-/// "conv2d_backward_data": (dy, w) -> dx (N, C, H, W), the shape in `input_shape`.
+/// "conv2d_backward_data": (dy, w, saved like dx or absent) -> dx (N, C, H, W), the shape in `input_shape`, times
+/// f'(saved) if fusion has set f.
 /// "conv2d_backward_weights": (x, dy) -> dw, the shape in `weight_shape`, and with `bias` db (O).
 struct Conv2dAttributes final : Attributes {
   std::array<std::int64_t, 2> stride{1, 1};

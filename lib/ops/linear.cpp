@@ -76,13 +76,15 @@ class Linear final : public Op {
 class LinearBackwardData final : public Op {
  public:
   std::string_view name() const override { return "linear_backward_data"; }
-  Types infer(const Attributes&, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 2, 2);
+  Types infer(const Attributes& attributes, InputTypes inputs) const override {
+    expect_operands(name(), inputs, 2, 3);
     require(inputs[1]->shape.rank() == 2 && inputs[0]->shape.dim(-1) == inputs[1]->shape[0],
             "linear_backward_data: dy and the weight do not fit");
-    return {{inputs[0]->dtype, with_last(inputs[0]->shape, inputs[1]->shape[1])}};
+    const TensorType dx{inputs[0]->dtype, with_last(inputs[0]->shape, inputs[1]->shape[1])};
+    expect_saved(name(), static_cast<bool>(as<LinearAttributes>(attributes).activation), operand(inputs, 2), dx);
+    return {dx};
   }
-  void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
+  void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
     const RefTensor &dy = *inputs[0], &w = *inputs[1];
     const std::int64_t n = w.shape[0], k = w.shape[1];
     for (std::int64_t row = 0; row < rows_of(dy.shape); ++row) {
@@ -90,6 +92,7 @@ class LinearBackwardData final : public Op {
         for (std::int64_t i = 0; i < k; ++i) outputs[0][row * k + i] += dy[row * n + j] * w[j * k + i];
       }
     }
+    apply_slope(as<LinearAttributes>(attributes).activation, operand(inputs, 2), outputs[0]);
   }
   Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {
     return cost_with_flops(2.0 * static_cast<double>(outputs[0].elements() * inputs[1]->shape[0]), inputs, outputs);

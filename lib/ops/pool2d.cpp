@@ -14,6 +14,7 @@ std::string Pool2dAttributes::text() const {
   if (ceil_mode) text += " ceil";
   if (!count_include_pad) text += " exclude_pad";
   if (input_shape.rank()) text += " input=" + input_shape.text();
+  if (activation) text += " " + activation.text();
   return text;
 }
 
@@ -138,12 +139,14 @@ class MaxPool2dBackward final : public Op {
  public:
   std::string_view name() const override { return "max_pool2d_backward"; }
   Types infer(const Attributes& attributes, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 2, 2);
+    expect_operands(name(), inputs, 2, 3);
     const auto& pool = as<Pool2dAttributes>(attributes);
     require(output_shape(pool, name(), pool.input_shape) == inputs[0]->shape && inputs[1]->shape == inputs[0]->shape &&
                 inputs[1]->dtype == index_type(pool),
             "max_pool2d_backward: dy or the index do not fit");
-    return {{inputs[0]->dtype, pool.input_shape}};
+    const TensorType dx{inputs[0]->dtype, pool.input_shape};
+    expect_saved(name(), static_cast<bool>(pool.activation), operand(inputs, 2), dx);
+    return {dx};
   }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
     const auto& pool = as<Pool2dAttributes>(attributes);
@@ -153,6 +156,7 @@ class MaxPool2dBackward final : public Op {
       const std::int64_t row = w.top + position / pool.kernel[1], column = w.left + position % pool.kernel[1];
       outputs[0][plane + row * x[3] + column] += (*inputs[0])[at];
     });
+    apply_slope(pool.activation, operand(inputs, 2), outputs[0]);
   }
   Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {
     return cost_with_flops(static_cast<double>(inputs[0]->elements()), inputs, outputs);

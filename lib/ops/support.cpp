@@ -33,6 +33,16 @@ void expect_scalar(std::string_view op, const TensorType* type, DType dtype) {
   fail(ErrorKind::internal, "{} needs a scalar of {} where {} is given", op, name(dtype), type->text());
 }
 
+void expect_saved(std::string_view op, bool activation, const TensorType* saved, const TensorType& dx) {
+  require(activation == (saved != nullptr) && (!saved || *saved == dx),
+          fmt::format("{}: what the activation saved does not fit", op).c_str());
+}
+
+void apply_slope(const Activation& activation, const RefTensor* saved, RefTensor& dx) {
+  if (!saved) return;
+  for (std::int64_t i = 0; i < dx.size(); ++i) dx[i] *= derivative_at_saved(activation, (*saved)[i]);
+}
+
 Cost cost_with_flops(double flops, InputTypes inputs, std::span<const TensorType> outputs) {
   Cost cost{.flops = flops};
   for (const TensorType* input : inputs) cost.bytes += input ? static_cast<double>(input->bytes()) : 0.0;

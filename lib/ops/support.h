@@ -11,6 +11,7 @@
 #include "device/types.h"
 #include "graph/builder.h"
 #include "graph/op.h"
+#include "ops/activation.h"
 
 namespace trainctl {
 
@@ -38,6 +39,9 @@ void expect_channels(std::string_view op, std::string_view what, const TensorTyp
 /// An internal Error unless the operand is a scalar of that type; null is fine.
 void expect_scalar(std::string_view op, const TensorType* type, DType dtype = DType::f32);
 
+/// The operand `saved` of a backward op with a fused activation: there if and only if there is one, and of dx's type.
+void expect_saved(std::string_view op, bool activation, const TensorType* saved, const TensorType& dx);
+
 /// The default cost with `flops` operations.
 Cost cost_with_flops(double flops, InputTypes inputs, std::span<const TensorType> outputs);
 
@@ -53,6 +57,9 @@ struct AxisView {
 inline double scalar_or(const RefTensor* tensor, double otherwise) {
   return tensor ? tensor->data[0] : otherwise;
 }
+
+/// dx *= f'(saved), elementwise; nothing without `saved`.
+void apply_slope(const Activation& activation, const RefTensor* saved, RefTensor& dx);
 
 /// sum of a[i] b[i] as a scalar value, for tensors of one shape.
 Value dot(Builder& builder, Value a, Value b);

@@ -60,6 +60,9 @@ void share_in_place(Plan& plan) {
   }
 }
 
+/// Below this, memory is cheaper than waiting.
+constexpr std::size_t small_arena_bytes = std::size_t{32} << 20;
+
 void place_transients(Plan& plan) {
   std::vector<Lifetime> lifetimes;
   std::vector<Storage*> blocks;
@@ -67,6 +70,11 @@ void place_transients(Plan& plan) {
     if (storage.kind != Storage::Kind::transient || storage.first_step < 0) continue;
     lifetimes.push_back({storage.bytes, storage.first_step, storage.last_step});
     blocks.push_back(&storage);
+  }
+  std::size_t total = 0;
+  for (const Lifetime& lifetime : lifetimes) total += lifetime.bytes;
+  if (plan.options.concurrent && total <= small_arena_bytes) {
+    for (Lifetime& lifetime : lifetimes) lifetime.first = 0, lifetime.last = static_cast<int>(plan.steps.size());
   }
   const ArenaPlan arena = plan_arena(lifetimes);
   for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i]->offset = arena.offsets[i];

@@ -1,7 +1,6 @@
 #include "program/program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "base/error.h"
@@ -169,15 +168,11 @@ void Program::read_output(std::string_view name, void* host) const {
 }
 
 std::vector<StepTime> Program::profile(int repeats) {
-  using Clock = std::chrono::steady_clock;
   std::vector<std::vector<double>> times(bound_.size());
   for (int repeat = 0; repeat < repeats; ++repeat) {
     enter();
     for (std::size_t i = 0; i < bound_.size(); ++i) {
-      const auto start = Clock::now();
-      bound_[i].launch->run(bound_[i].arguments);
-      set_.device_.synchronize();
-      times[i].push_back(std::chrono::duration<double>(Clock::now() - start).count());
+      times[i].push_back(set_.device_.time(bound_[i]));
     }
     leave();
   }

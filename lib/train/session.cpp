@@ -15,7 +15,8 @@ PlanOptions plan_options(const Device& device, const TrainerSpec& trainer) {
   return {.device = std::string(device.name()),
           .threads = device.threads(),
           .fast_math = trainer.fast_math,
-          .tf32 = trainer.precision == Precision::tf32};
+          .tf32 = trainer.precision == Precision::tf32,
+          .concurrent = device.concurrent()};
 }
 
 Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits)

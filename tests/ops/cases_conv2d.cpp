@@ -64,6 +64,12 @@ std::vector<OpCase> plain_cases() {
     Conv2dAttributes data = g.attributes;
     data.input_shape = g.x;
     cases.push_back({"conv2d_backward_data", g.name, shared(data), {f32(g.y), f32(g.w)}});
+    data.activation = {Activation::Kind::relu};
+    cases.push_back({"conv2d_backward_data",
+                     g.name + " masked",
+                     shared(data),
+                     {f32(g.y), f32(g.w), f32(g.x, Domain::away_from_zero())}});
+    cases.back().fused = true;
 
     Conv2dAttributes weights = g.attributes;
     weights.weight_shape = g.w;

@@ -27,6 +27,16 @@ OpCase backward_data(std::string name, Shape dy, std::int64_t k) {
   const std::int64_t n = dy.dim(-1);
   return {"linear_backward_data", std::move(name), linear(true), {f32(dy), f32({n, k})}};
 }
+/// With the slope of an activation at `saved`.
+OpCase masked(OpCase op_case, Activation::Kind kind, Shape dx) {
+  auto attributes = std::make_shared<LinearAttributes>();
+  attributes->activation = {kind, 0.1};
+  op_case.attributes = attributes;
+  op_case.name += " masked";
+  op_case.inputs.push_back(f32(dx, Domain::away_from_zero()));
+  op_case.fused = true;
+  return op_case;
+}
 
 OpCase backward_weights(std::string name, Shape x, std::int64_t n, bool bias) {
   Shape dy = x;
@@ -58,6 +68,8 @@ const RegisterCases cases({
     backward_data("rows of two axes", {2, 3, 4}, 5),
     backward_data("tall", {128, 84}, 100),
     backward_data("wide", {33, 129}, 65),
+    masked(backward_data("relu", {128, 84}, 100), Activation::Kind::relu, {128, 100}),
+    masked(backward_data("gelu", {5, 3}, 7), Activation::Kind::gelu, {5, 7}),
     backward_weights("square", {8, 16}, 16, true),
     backward_weights("odd", {5, 7}, 3, true),
     backward_weights("batch of one", {1, 13}, 10, true),

@@ -73,6 +73,15 @@ std::vector<OpCase> pool_cases() {
                      Match::close,
                      1.0,
                      index_of(g)});
+    backward.activation = {Activation::Kind::relu};
+    cases.push_back({"max_pool2d_backward",
+                     g.name + " masked",
+                     shared(backward),
+                     {f32(y), integers(index, y, 0, 1), f32(backward.input_shape, Domain::away_from_zero())},
+                     Match::close,
+                     1.0,
+                     index_of(g)});
+    cases.back().fused = true;
   }
   return cases;
 }

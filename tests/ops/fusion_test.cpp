@@ -13,6 +13,7 @@
 #include "ops/linear.h"
 #include "ops/loss.h"
 #include "ops/norm.h"
+#include "ops/pool2d.h"
 #include "ops/random_bindings.h"
 
 using namespace trainctl;
@@ -105,10 +106,20 @@ TEST_CASE("linear takes its activation") {
   Net net;
   const Value x = net.graph.input("x", {DType::f32, {4, 5}});
   net.train(net.linear("b", net.activation(net.linear("a", x, 6)), 3));
-  CHECK(check_fusion(net.graph) == 1);
+  CHECK(check_fusion(net.graph) == 2);
   CHECK(count(net.graph, "activation") == 0);
-  CHECK(count(net.graph, "activation_backward") == 1);
+  CHECK(count(net.graph, "activation_backward") == 0);
   CHECK(net.graph.text().find("linear[bias relu]") != std::string::npos);
+}
+
+TEST_CASE("pooling's gradient takes the slope of the activation before it") {
+  Net net;
+  const Value x = net.activation(net.conv("a", net.graph.input("x", {DType::f32, {2, 3, 6, 6}}), 4));
+  net.train(net.builder.apply("max_pool2d", std::make_shared<Pool2dAttributes>(), {x})[0]);
+  CHECK(check_fusion(net.graph) == 2);
+  CHECK(count(net.graph, "activation_backward") == 0);
+  CHECK(net.graph.text().find("max_pool2d_backward[kernel=2x2 stride=2x2 padding=0x0 input=(2, 4, 6, 6) relu]") !=
+        std::string::npos);
 }
 
 TEST_CASE("an activation whose gradient needs its input stays in training and goes in inference") {
@@ -145,7 +156,7 @@ TEST_CASE("conv2d takes activation and sum") {
     Value y = net.conv("a", x, 3);
     if (sum) y = net.add(y, x);
     net.train(net.conv("b", net.activation(y, Activation::Kind::tanh), 2));
-    CHECK(check_fusion(net.graph) == (sum ? 2 : 1));
+    CHECK(check_fusion(net.graph) == (sum ? 3 : 2));
     CHECK(count(net.graph, "activation") == 0);
     CHECK(count(net.graph, "add") == 0);
   }

@@ -74,6 +74,9 @@ struct OpCase {
   /// to their types.
   std::function<void(std::vector<RefTensor>&)> prepare{};
 
+  /// Only fusion makes such a node, and asks for a kernel first: not every device needs one.
+  bool fused = false;
+
   std::string full_name() const { return op + "/" + name; }
 };
 

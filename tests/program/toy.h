@@ -1,9 +1,11 @@
 // A toy device with ops of its own, for testing plans and programs without any real kernel.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "device/device.h"
 #include "graph/builder.h"
@@ -14,7 +16,8 @@ namespace toy {
 
 using namespace trainctl;
 
-/// Memory from the heap, zeroed; launches run at once.
+/// Memory from the heap, zeroed. Launches run in the worst order that `after` allows: always the last one that waits for
+/// nothing, so that what a plan forgets to order comes out wrong.
 class ToyDevice final : public Device {
  public:
   std::string_view name() const override { return "toy"; }
@@ -30,7 +33,16 @@ class ToyDevice final : public Device {
     struct Loop final : Replay {
       std::vector<BoundLaunch> launches;
       void run() override {
-        for (BoundLaunch& launch : launches) launch.launch->run(launch.arguments);
+        std::vector<bool> done(launches.size());
+        const auto ready = [&](const BoundLaunch& launch) {
+          return std::ranges::all_of(launch.after, [&](int earlier) { return done[earlier]; });
+        };
+        for (std::size_t count = 0; count < launches.size(); ++count) {
+          std::size_t next = launches.size() - 1;
+          while (done[next] || !ready(launches[next])) --next;
+          launches[next].launch->run(launches[next].arguments);
+          done[next] = true;
+        }
       }
     };
     auto loop = std::make_unique<Loop>();

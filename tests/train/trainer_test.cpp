@@ -9,6 +9,7 @@
 
 #include "base/signals.h"
 #include "base/temp_folder.h"
+#include "cuda.h"
 #include "schema/resolve.h"
 
 using namespace trainctl;
@@ -20,16 +21,15 @@ const std::filesystem::path golden = std::filesystem::path(TRAINCTL_SOURCE_DIR) 
 /// An experiment on the golden data, trained or resumed in `folder`.
 struct Run {
   ExperimentSpec spec;
-  std::unique_ptr<Device> device;
   std::unique_ptr<Blueprint> blueprint;
   std::unique_ptr<Session> session;
   std::unique_ptr<Trainer> trainer;
 
-  Run(const std::filesystem::path& folder, const char* name, std::vector<std::string> set, Observer& observer) {
+  Run(Device& device, const std::filesystem::path& folder, const char* name, std::vector<std::string> set,
+      Observer& observer) {
     std::filesystem::create_directories(folder);
     spec =
         parse<ExperimentSpec>(load_spec(golden / (std::string(name) + ".yaml"), {.set = std::move(set), .unset = {}}));
-    device = DeviceRegistry::instance().find("cpu")->open(2);
     std::map<std::string, DatasetInfo> data{{"train", spec.data.train.dataset->describe()}};
     std::vector<std::string> splits{"train"};
     if (spec.data.val) {
@@ -37,7 +37,7 @@ struct Run {
       splits.emplace_back("val");
     }
     blueprint = std::make_unique<Blueprint>(spec, data);
-    session = std::make_unique<Session>(*device, *blueprint, splits);
+    session = std::make_unique<Session>(device, *blueprint, splits);
     trainer =
         std::make_unique<Trainer>(*session, RunPaths{folder},
                                   SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .plans = {}}, observer);
@@ -64,10 +64,48 @@ struct StopAfter final : Observer {
   }
 };
 
+Device& cpu() {
+  static const auto device = DeviceRegistry::instance().find("cpu")->open(2);
+  return *device;
+}
+
 const std::vector<std::string> with_validation{
     "trainer.max=40 steps", "data.train.shuffle=true", "metrics.accuracy={}",
     "data.val={dataset: {type: npy, input: " + (golden / "data/images.npy").string() +
         ", target: " + (golden / "data/labels.npy").string() + ", classes: 10}, batch_size: 100}"};
+
+/// Stops a run after different numbers of updates, and compares what resuming gives with a run that went through.
+void check_exact_resume(Device& device, const std::string& precision) {
+  const testing::TempFolder folder;
+  Observer observer;
+  std::vector<std::string> set = with_validation;
+  set.push_back("trainer.precision=" + precision);
+  Run straight(device, folder.path() / "straight", "cnn_adam", set, observer);
+  straight.trainer->begin();
+  REQUIRE(straight.trainer->run().finished);
+  auto expected = straight.trainer->history();
+  for (auto& record : expected.records) record.seconds.clear();
+  for (const std::int64_t at : {1, 7, 8, 9, 39}) {
+    CAPTURE(at);
+    signals::install();
+    const auto where = folder.path() / std::to_string(at);
+    StopAfter stop(at);
+    {
+      Run first(device, where, "cnn_adam", set, stop);
+      first.trainer->begin();
+      CHECK_FALSE(first.trainer->run().finished);
+    }
+    signals::reset();
+    Run second(device, where, "cnn_adam", set, observer);
+    second.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
+    CHECK(second.trainer->host().position.step == at);
+    REQUIRE(second.trainer->run().finished);
+    CHECK(second.weights() == straight.weights());
+    auto history = second.trainer->history();
+    for (auto& record : history.records) record.seconds.clear();
+    CHECK(history.to_json() == expected.to_json());
+  }
+}
 
 }  // namespace
 
@@ -75,8 +113,8 @@ TEST_CASE("accumulated batches update as one large batch does, ragged windows in
   // 256 samples: 10 updates of 24 and one of 16, whole or in batches of 6, 6, 6, 6 and 6, 6, 4.
   const testing::TempFolder folder;
   Observer observer;
-  Run whole(folder.path() / "whole", "mlp_sgd", {"data.train.batch_size=24", "trainer.max=22 steps"}, observer);
-  Run parts(folder.path() / "parts", "mlp_sgd",
+  Run whole(cpu(), folder.path() / "whole", "mlp_sgd", {"data.train.batch_size=24", "trainer.max=22 steps"}, observer);
+  Run parts(cpu(), folder.path() / "parts", "mlp_sgd",
             {"data.train.batch_size=6", "trainer.accumulate=4", "trainer.max=22 steps"}, observer);
   for (Run* run : {&whole, &parts}) {
     run->trainer->begin();
@@ -89,40 +127,49 @@ TEST_CASE("accumulated batches update as one large batch does, ragged windows in
   for (std::size_t i = 0; i < a.size(); ++i) REQUIRE(a[i] == doctest::Approx(b[i]).epsilon(1e-4).scale(0.1));
 }
 
-TEST_CASE("a run stopped at any update and resumed has the bits and the history of one that was not") {
+TEST_CASE("a run stopped at any update and resumed has the bits and the history of one that was not (cpu)") {
+  check_exact_resume(cpu(), "fp32");
+}
+
+TEST_CASE("a run stopped at any update and resumed has the bits and the history of one that was not (cuda)") {
+  Device* device = test::cuda_device();
+  if (!device) return;
+  for (const char* precision : {"fp32", "tf32", "bf16"}) {
+    SUBCASE(precision) { check_exact_resume(*device, precision); }
+  }
+}
+
+TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
+  Device* device = test::cuda_device();
+  if (!device) return;
   const testing::TempFolder folder;
   Observer observer;
-  Run straight(folder.path() / "straight", "cnn_adam", with_validation, observer);
+  Run straight(cpu(), folder.path() / "straight", "cnn_adam", with_validation, observer);
   straight.trainer->begin();
   REQUIRE(straight.trainer->run().finished);
-  auto expected = straight.trainer->history();
-  for (auto& record : expected.records) record.seconds.clear();
-  for (const std::int64_t at : {1, 7, 8, 9, 39}) {
-    CAPTURE(at);
+  const auto where = folder.path() / "moving";
+  Device* devices[] = {&cpu(), device, &cpu()};
+  for (const std::int64_t at : {10, 25, 40}) {
     signals::install();
-    const auto where = folder.path() / std::to_string(at);
     StopAfter stop(at);
-    {
-      Run first(where, "cnn_adam", with_validation, stop);
-      first.trainer->begin();
-      CHECK_FALSE(first.trainer->run().finished);
-    }
+    Run part(*devices[at / 15], where, "cnn_adam", with_validation, stop);
+    if (at == 10)
+      part.trainer->begin();
+    else
+      part.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
+    part.trainer->run();
     signals::reset();
-    Run second(where, "cnn_adam", with_validation, observer);
-    second.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
-    CHECK(second.trainer->host().position.step == at);
-    REQUIRE(second.trainer->run().finished);
-    CHECK(second.weights() == straight.weights());
-    auto history = second.trainer->history();
-    for (auto& record : history.records) record.seconds.clear();
-    CHECK(history.to_json() == expected.to_json());
+    CHECK(part.trainer->host().position.step == at);
+    if (at < 40) continue;
+    const auto a = part.weights(), b = straight.weights();
+    for (std::size_t i = 0; i < a.size(); ++i) REQUIRE(a[i] == doctest::Approx(b[i]).epsilon(1e-3).scale(0.1));
   }
 }
 
 TEST_CASE("divergence ends a run with its own error, and nothing of it is saved") {
   const testing::TempFolder folder;
   Observer observer;
-  Run run(folder.path() / "run", "mlp_sgd", {"optimizer.lr=3e38", "trainer.log_every=1 steps"}, observer);
+  Run run(cpu(), folder.path() / "run", "mlp_sgd", {"optimizer.lr=3e38", "trainer.log_every=1 steps"}, observer);
   run.trainer->begin();
   try {
     run.trainer->run();

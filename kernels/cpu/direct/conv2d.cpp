@@ -164,6 +164,7 @@ std::unique_ptr<Launch> prepare_forward(const KernelRequest& request, const Kern
 }
 
 std::optional<KernelPlan> plan_backward_data(const KernelRequest& request) {
+  if (request.has(2)) return std::nullopt;
   const auto& a = as<Conv2dAttributes>(*request.attributes);
   if (!all_f32(request) || !pays(a, {request.outputs[0].shape, request.inputs[1]->shape, request.inputs[0]->shape}))
     return std::nullopt;

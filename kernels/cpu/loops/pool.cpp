@@ -12,6 +12,7 @@ bool is_backward(const KernelRequest& request) {
 }
 
 std::optional<KernelPlan> plan_pool(const KernelRequest& request) {
+  if (request.has(2)) return std::nullopt;
   if (request.inputs[0]->dtype != DType::f32 || request.outputs[0].dtype != DType::f32) return std::nullopt;
   // The index is bytes that others may not reorder: its layout decides.
   Layout layout = given_layout(request, request.op == "max_pool2d_backward" ? 1 : 0);

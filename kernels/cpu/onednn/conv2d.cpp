@@ -152,6 +152,7 @@ class ConvolutionKernel final : public Kernel {
 class BackwardDataKernel final : public Kernel {
  public:
   std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    if (request.has(2)) return std::nullopt;
     const auto& attributes = as<Conv2dAttributes>(*request.attributes);
     const Operands operands{request.outputs[0], *request.inputs[1], *request.inputs[0], std::nullopt};
     if (!fits(operands)) return std::nullopt;

@@ -67,7 +67,7 @@ class LinearKernel final : public Kernel {
 class LinearBackwardDataKernel final : public Kernel {
  public:
   std::optional<KernelPlan> plan(const KernelRequest& request) const override {
-    if (!fits(request)) return std::nullopt;
+    if (!fits(request) || request.has(2)) return std::nullopt;
     return plan_of(request, matmul(Desc::of(as_matrix(*request.inputs[0])), Desc::of(*request.inputs[1]), Desc(),
                                    Desc::of(as_matrix(request.outputs[0]))));
   }

@@ -8,6 +8,7 @@
 #include "ops/elementwise.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
+#include "ops/pool2d.h"
 
 namespace trainctl::fusion {
 
@@ -53,6 +54,7 @@ Activation activation_of(const GraphNode& node) {
   if (const auto* linear = attributes_of<LinearAttributes>(node)) return linear->activation;
   if (const auto* conv = attributes_of<Conv2dAttributes>(node)) return conv->activation;
   if (const auto* norm = attributes_of<BatchNormAttributes>(node)) return norm->activation;
+  if (const auto* pool = attributes_of<Pool2dAttributes>(node)) return pool->activation;
   if (const auto* add = attributes_of<AddAttributes>(node)) return add->activation;
   return {};
 }
@@ -72,6 +74,7 @@ AttributesPtr with_activation(const GraphNode& node, const Activation& activatio
   if (const auto* linear = attributes_of<LinearAttributes>(node)) return copy_with(*linear, activation);
   if (const auto* conv = attributes_of<Conv2dAttributes>(node)) return copy_with(*conv, activation);
   if (const auto* norm = attributes_of<BatchNormAttributes>(node)) return copy_with(*norm, activation);
+  if (const auto* pool = attributes_of<Pool2dAttributes>(node)) return copy_with(*pool, activation);
   require(is(node, "add"), "the op carries no activation");
   return std::make_shared<AddAttributes>(activation);
 }

@@ -42,9 +42,9 @@ void set_input(GraphNode& node, std::size_t i, int value);
 /// Asks the caller, checks that the types of its outputs are those it replaces, and fuses.
 bool replace(Graph& graph, const std::vector<int>& swallowed, GraphNode fused, const AcceptFused& accept);
 
-/// The activation of an op that may carry one, and its attributes with another. Ops: linear, conv2d, batch_norm,
-/// batch_norm_inference, add.
+/// Whether an op can apply an activation to its result: linear, conv2d, batch_norm, batch_norm_inference, add.
 bool carries_activation(const GraphNode& node);
+/// The activation in an op's attributes, and the attributes with another: of the ops above and their backward ops.
 Activation activation_of(const GraphNode& node);
 AttributesPtr with_activation(const GraphNode& node, const Activation& activation);
 
