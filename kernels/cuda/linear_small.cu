@@ -274,7 +274,7 @@ std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&)
   // A = dy and B = x, the other way round than the operands.
   return make_launch([p, bias = linear.bias](const LaunchArguments& a) {
     launch<false, false>(p, in<float>(a, 1), in<float>(a, 0), out<float>(a, 0),
-                         {.row_sums = bias ? out<float>(a, 1) : nullptr}, stream_of(a));
+                         {.bias = nullptr, .activation = {}, .row_sums = bias ? out<float>(a, 1) : nullptr}, stream_of(a));
   });
 }
 

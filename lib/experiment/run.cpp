@@ -27,6 +27,7 @@ Running assemble(ExperimentSpec& spec, const std::string& device, int threads) {
   if (spec.data.val) splits.emplace_back("val");
   running.blueprint = std::make_unique<Blueprint>(spec, describe_data(spec, splits));
   running.session = std::make_unique<Session>(*running.device, *running.blueprint, splits);
+  running.session->reserve();
   return running;
 }
 

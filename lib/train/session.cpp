@@ -76,11 +76,26 @@ const std::string& Session::data_digest() {
   return digest_;
 }
 
+Plan Session::plan(const ProgramKey& key) {
+  if (auto ready = planned_.extract(key)) return std::move(ready.mapped());
+  const auto graph = blueprint_.build(key);
+  return plan_program(*graph, plan_options(device_, blueprint_.spec().trainer));
+}
+
 Program& Session::program(const ProgramKey& key) {
   if (const auto found = compiled_.find(key); found != compiled_.end()) return *found->second;
-  const auto graph = blueprint_.build(key);
-  Plan plan = plan_program(*graph, plan_options(device_, blueprint_.spec().trainer));
-  return *(compiled_[key] = &programs_.add(std::move(plan)));
+  return *(compiled_[key] = &programs_.add(plan(key)));
+}
+
+void Session::reserve() {
+  std::size_t most = 0;
+  for (const ProgramKey& key : blueprint_.programs()) {
+    if (compiled_.contains(key)) continue;
+    Plan ready = plan(key);
+    most = std::max(most, ready.arena_bytes);
+    planned_.emplace(key, std::move(ready));
+  }
+  programs_.reserve(most);
 }
 
 void Session::set_epoch(std::string_view split, std::int64_t epoch) {

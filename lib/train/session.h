@@ -40,6 +40,9 @@ class Session {
   Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits);
 
   Program& program(const ProgramKey& key);
+  /// Plans every program that the run will need and takes memory for the largest, so that a lack of it shows before the
+  /// first step.
+  void reserve();
   /// Brings the split's order for an epoch to the device, unless it is there.
   void set_epoch(std::string_view split, std::int64_t epoch);
   /// Fills all state as a fresh run begins.
@@ -58,6 +61,7 @@ class Session {
   const std::string& data_digest();
 
  private:
+  Plan plan(const ProgramKey& key);
   void load(const std::vector<std::string>& splits);
   void place(const std::string& split, SplitData& data);
 
@@ -67,6 +71,7 @@ class Session {
   ScalarRow scalars_;
   ProgramSet programs_;
   std::map<std::string, SplitData, std::less<>> data_;
+  std::map<ProgramKey, Plan> planned_;  ///< not compiled yet
   std::map<ProgramKey, Program*> compiled_;
   std::string digest_;
   std::future<std::string> digest_future_;

@@ -1,6 +1,8 @@
 #include "device/module.h"
 
 #include <doctest/doctest.h>
+
+#include <cstdlib>
 #include <unistd.h>
 
 #include <filesystem>
@@ -14,7 +16,8 @@ using namespace trainctl;
 
 namespace {
 
-const std::filesystem::path folder = TRAINCTL_TEST_MODULES;
+const char* const elsewhere = std::getenv("TRAINCTL_TEST_MODULES");
+const std::filesystem::path folder = elsewhere ? elsewhere : TRAINCTL_TEST_MODULES;
 
 struct TempFolder {
   std::filesystem::path path =

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "schema/resolve.h"
+#include "source_dir.h"
 #include "train/spec.h"
 
 namespace fs = std::filesystem;
@@ -14,7 +15,7 @@ using namespace trainctl;
 
 namespace {
 
-const fs::path root = TRAINCTL_SOURCE_DIR;
+const fs::path root = test::source_dir();
 
 /// Every YAML file below a folder.
 std::vector<fs::path> yaml_files(const fs::path& folder) {

@@ -4,6 +4,7 @@
 
 #include "nn/fixture.h"
 #include "schema/resolve.h"
+#include "source_dir.h"
 
 using namespace trainctl;
 using namespace trainctl::test;
@@ -29,7 +30,7 @@ std::string refused(const std::string& yaml) {
 }
 
 Model shipped(const std::string& name) {
-  const Node spec = load_spec(std::string(TRAINCTL_SOURCE_DIR) + "/configs/models/" + name + ".yaml");
+  const Node spec = load_spec(test::source_dir() / "configs/models" / (std::string(name) + ".yaml"));
   Model model;
   Diagnostics diagnostics;
   diagnostics.set_path("model");

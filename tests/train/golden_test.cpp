@@ -9,13 +9,14 @@
 #include "base/file.h"
 #include "cuda.h"
 #include "schema/resolve.h"
+#include "source_dir.h"
 #include "train/session.h"
 
 using namespace trainctl;
 
 namespace {
 
-const std::filesystem::path golden = std::filesystem::path(TRAINCTL_SOURCE_DIR) / "tests" / "golden";
+const std::filesystem::path golden = test::source_dir() / "tests" / "golden";
 
 /// Uniform in [0, 1) from a name and an index, as tests/golden/make_golden.py has it.
 double mixed(std::uint32_t seed, std::uint32_t i) {

@@ -5,6 +5,7 @@
 
 #include "counted_allocations.h"
 #include "schema/resolve.h"
+#include "source_dir.h"
 #include "train/session.h"
 
 using namespace trainctl;
@@ -12,7 +13,7 @@ using namespace trainctl;
 TEST_CASE("a training step allocates nothing") {
   for (const char* name : {"mlp_adam", "lenet_adam", "cnn_adam", "resnet_momentum", "mlp_clip"}) {
     CAPTURE(name);
-    const auto file = std::filesystem::path(TRAINCTL_SOURCE_DIR) / "tests" / "golden" / (std::string(name) + ".yaml");
+    const auto file = test::source_dir() / "tests" / "golden" / (std::string(name) + ".yaml");
     ExperimentSpec spec = parse<ExperimentSpec>(load_spec(file));
     const auto device = DeviceRegistry::instance().find("cpu")->open(2);
     Blueprint blueprint(spec, {{"train", spec.data.train.dataset->describe()}});

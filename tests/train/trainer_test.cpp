@@ -11,12 +11,13 @@
 #include "base/temp_folder.h"
 #include "cuda.h"
 #include "schema/resolve.h"
+#include "source_dir.h"
 
 using namespace trainctl;
 
 namespace {
 
-const std::filesystem::path golden = std::filesystem::path(TRAINCTL_SOURCE_DIR) / "tests" / "golden";
+const std::filesystem::path golden = test::source_dir() / "tests" / "golden";
 
 /// An experiment on the golden data, trained or resumed in `folder`.
 struct Run {

@@ -1,0 +1,274 @@
+// conv2d, conv2d_backward_data and conv2d_backward_weights by cuDNN. Planning asks cuDNN, and so needs the GPU.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "base/log.h"
+#include "kernels/cuda/conv2d_request.h"
+#include "kernels/cuda/cudnn.h"
+#include "kernels/cuda/passes.h"
+
+namespace trainctl::cuda {
+namespace {
+
+using dnn::ExecutionPlan;
+
+/// Ids of the tensors of a graph.
+enum Id : std::int64_t { id_x = 1, id_w, id_y, id_b, id_sum };
+
+/// How a convolution may be put to cuDNN.
+struct Form {
+  bool channels_last = false;
+  DType weights = DType::f32;  ///< as given to it, or as it gives their gradient
+  bool fused = false;          ///< with bias, sum and relu
+};
+
+/// What plan() found, for prepare().
+struct Detail {
+  std::shared_ptr<const ExecutionPlan> execution;
+  Form form;
+};
+
+dnn::Extents extents(const Shape& shape) {
+  return {shape[0], shape[1], shape[2], shape[3]};
+}
+
+dnn::Convolution operation_of(const KernelRequest& request) {
+  if (request.op == "conv2d") return dnn::Convolution::forward;
+  if (request.op == "conv2d_backward_data") return dnn::Convolution::backward_data;
+  return dnn::Convolution::backward_weights;
+}
+
+/// The forms to try, best first. Tensor cores (bf16, TF32) want channels last, the other engines row-major.
+std::vector<Form> forms_of(const KernelRequest& request) {
+  const DType dtype = request.inputs[0]->dtype;
+  const bool last = dtype == DType::bf16 || request.tf32;
+  if (operation_of(request) == dnn::Convolution::backward_weights) {
+    if (dtype == DType::f32) return {{last, DType::f32}, {!last, DType::f32}};
+    return {{true, DType::f32}, {true, DType::bf16}, {false, DType::f32}, {false, DType::bf16}};
+  }
+  std::vector<Form> forms{{last, dtype}, {!last, dtype}};
+  if (operation_of(request) == dnn::Convolution::forward && last) {
+    const Activation& f = as<Conv2dAttributes>(*request.attributes).activation;
+    const bool known = !f || f.kind == Activation::Kind::relu;
+    if (known && (f || request.has(2) || request.has(3))) forms.insert(forms.begin(), {true, dtype, true});
+  }
+  return forms;
+}
+
+/// Adds what comes after a convolution, from `value` on: y = relu(value + b + sum), each where it is asked for.
+void fuse(dnn::Graph& graph, const KernelRequest& request, bool channels_last, dnn::Graph::Tensor value,
+          dnn::Graph::Tensor y) {
+  const Shape& shape = request.outputs[0].shape;
+  const dnn::Extents strides = image_strides(shape, channels_last);
+  const bool relu = static_cast<bool>(as<Conv2dAttributes>(*request.attributes).activation);
+  const auto next = [&](bool last) { return last ? y : graph.intermediate(extents(shape), strides); };
+  if (request.has(2)) {
+    const Shape vector{1, shape[1], 1, 1};
+    const auto b = graph.tensor(id_b, DType::f32, extents(vector), image_strides(vector, channels_last));
+    const auto to = next(!request.has(3) && !relu);
+    graph.add(value, b, to);
+    value = to;
+  }
+  if (request.has(3)) {
+    const auto sum = graph.tensor(id_sum, request.inputs[3]->dtype, extents(shape), strides);
+    const auto to = next(!relu);
+    graph.add(value, sum, to);
+    value = to;
+  }
+  if (relu) graph.relu(value, y);
+}
+
+dnn::Graph graph_of(const KernelRequest& request, const Form& form) {
+  const Conv2dOperands o = conv2d_operands(request);
+  const auto strides = [&](const Shape& shape) { return image_strides(shape, form.channels_last); };
+  dnn::Graph graph;
+  const auto x = graph.tensor(id_x, o.dtype, extents(o.x), strides(o.x));
+  const auto w = graph.tensor(id_w, form.weights, extents(o.w), strides(o.w));
+  const auto y = graph.tensor(id_y, o.dtype, extents(o.y), strides(o.y));
+  const auto& attributes = as<Conv2dAttributes>(*request.attributes);
+  const auto result = form.fused ? graph.intermediate(extents(o.y), strides(o.y)) : y;
+  graph.convolve(operation_of(request), attributes, x, w, result);
+  if (form.fused) fuse(graph, request, form.channels_last, result, y);
+  return graph;
+}
+
+std::string text_of(const KernelRequest& request, const Form& form) {
+  std::string text =
+      fmt::format("{} {}{}{}{}{}{}{}", request.op, form.channels_last ? "channels-last " : "", name(form.weights),
+                  form.fused ? " fused" : "", request.deterministic ? "" : " any", request.fast_math ? " fast" : "",
+                  request.tf32 ? " tf32 " : " ", request.attributes->text());
+  for (const TensorType* input : request.inputs) text += input ? " " + input->text() : " -";
+  for (const TensorType& output : request.outputs) text += " -> " + output.text();
+  return text;
+}
+
+/// cuDNN's plan for a form of a request, or null. Each is searched for once: that can take a second, and a request is
+/// made for every equal layer of every program, and by fusion.
+std::shared_ptr<const ExecutionPlan> execution_of(const KernelRequest& request, const Form& form) {
+  static std::mutex mutex;
+  // Never destroyed: cuDNN may be gone when static objects are.
+  static auto& known = *new std::map<std::string, std::shared_ptr<const ExecutionPlan>>();
+  const std::lock_guard lock(mutex);
+  const std::string key = text_of(request, form);
+  const auto [found, added] = known.try_emplace(key);
+  if (!added) return found->second;
+  const dnn::Rules rules{.deterministic = request.deterministic,
+                         .tensor_cores = request.inputs[0]->dtype == DType::bf16 || request.tf32,
+                         .fast_math = request.fast_math};
+  try {
+    found->second = ExecutionPlan::find(graph_of(request, form), rules);
+    log::debug("cudnn: {}: {}", key, found->second ? found->second->name() : "no engine");
+  } catch (const Error& error) {
+    log::debug("cudnn: {}: {}", key, error.what());
+  }
+  return found->second;
+}
+
+/// The name of the layout in which a tensor lies or is to lie. Where both layouts are the same bytes it is the one that
+/// costs no reorder: `given`.
+Layout layout_of(const Shape& shape, bool channels_last, const Layout& given = Layout()) {
+  const Layout last("acdb");
+  const bool same = shape[1] == 1 || shape[2] * shape[3] == 1;
+  if (same) return given == last ? last : Layout();
+  return channels_last ? last : Layout();
+}
+
+ChannelView view_of(const Shape& shape, bool channels_last) {
+  const std::int64_t plane = shape[2] * shape[3];
+  if (channels_last) return {.outer = shape[0] * plane, .channels = shape[1], .inner = 1};
+  return {.outer = shape[0], .channels = shape[1], .inner = plane};
+}
+
+/// How a workspace is divided, from its first multiple of 256 bytes on: one part for cuDNN and later the sums of db,
+/// one for dw where cuDNN gives it as bf16.
+struct Workspace {
+  Workspace(const KernelRequest& request, const Detail& detail) {
+    std::size_t shared = detail.execution->workspace_bytes();
+    if (operation_of(request) == dnn::Convolution::backward_weights) {
+      if (request.outputs.size() > 1) shared = std::max(shared, bias_sum(request, detail.form).workspace_bytes());
+      if (detail.form.weights == DType::bf16) narrow_bytes = request.outputs[0].elements() * size_bytes(DType::bf16);
+    }
+    narrow_offset = (shared + 255) / 256 * 256;
+    bytes = narrow_offset + narrow_bytes ? narrow_offset + narrow_bytes + 256 : 0;
+  }
+  static std::byte* start(void* workspace) {
+    return reinterpret_cast<std::byte*>((reinterpret_cast<std::uintptr_t>(workspace) + 255) / 256 * 256);
+  }
+  static ChannelSum bias_sum(const KernelRequest& request, const Form& form) {
+    const TensorType& dy = *request.inputs[1];
+    return {view_of(dy.shape, form.channels_last), dy.dtype};
+  }
+
+  std::size_t narrow_offset = 0, narrow_bytes = 0, bytes = 0;
+};
+
+std::optional<KernelPlan> plan(const KernelRequest& request) {
+  if (!conv2d_types_fit(request) || request.outputs[0].elements() == 0 || request.inputs[0]->elements() == 0 ||
+      !dnn::available())
+    return std::nullopt;
+  for (const Form& form : forms_of(request)) {
+    const Detail detail{execution_of(request, form), form};
+    if (!detail.execution) continue;
+    KernelPlan plan =
+        KernelPlan::row_major(request, fmt::format("cudnn:{}{}", form.fused ? "fused_" : "", detail.execution->name()));
+    for (std::size_t i = 0; i < request.inputs.size(); ++i) {
+      if (!request.has(i) || request.inputs[i]->shape.rank() != 4) continue;
+      plan.inputs[i] = layout_of(request.inputs[i]->shape, form.channels_last, given_layout(request, i));
+    }
+    plan.outputs[0] = layout_of(request.outputs[0].shape, form.channels_last);
+    if (operation_of(request) != dnn::Convolution::backward_weights && form.weights != DType::f32) {
+      plan.input_dtypes.resize(request.inputs.size());
+      plan.input_dtypes[1] = form.weights;
+    }
+    plan.workspace_bytes = Workspace(request, detail).bytes;
+    plan.detail = std::make_shared<const Detail>(detail);
+    return plan;
+  }
+  return std::nullopt;
+}
+
+/// Runs an execution plan on x, w and y, and b and sum if it has them.
+class Execution {
+ public:
+  explicit Execution(std::shared_ptr<const ExecutionPlan> plan) : plan_(std::move(plan)) {}
+  void run(std::initializer_list<std::pair<Id, void*>> tensors, void* workspace, cudaStream_t stream) const {
+    std::vector<std::int64_t> ids;
+    std::vector<void*> addresses;
+    for (const auto& [id, tensor] : tensors) {
+      if (!tensor) continue;
+      require(aligned(tensor), "a convolution was given memory that is not at a multiple of 16 bytes");
+      ids.push_back(id);
+      addresses.push_back(tensor);
+    }
+    plan_->run(ids, addresses, plan_->workspace_bytes() ? workspace : nullptr, stream);
+  }
+
+ private:
+  std::shared_ptr<const ExecutionPlan> plan_;
+};
+
+std::unique_ptr<Launch> prepare_forward(const KernelRequest& request, const Detail& detail) {
+  const Activation f = as<Conv2dAttributes>(*request.attributes).activation;
+  const bool bias = request.has(2), sum = request.has(3), fused = detail.form.fused;
+  const TensorType& y = request.outputs[0];
+  return make_launch([=, execution = Execution(detail.execution), dtype = y.dtype,
+                      view = view_of(y.shape, detail.form.channels_last)](const LaunchArguments& a) {
+    void* b = bias ? a.inputs[2] : nullptr;
+    void* added = sum ? a.inputs[3] : nullptr;
+    execution.run({{id_x, a.inputs[0]},
+                   {id_w, a.inputs[1]},
+                   {id_y, a.outputs[0]},
+                   {id_b, fused ? b : nullptr},
+                   {id_sum, fused ? added : nullptr}},
+                  Workspace::start(a.workspace), stream_of(a));
+    if (!fused && (b || added || f))
+      finish(view, dtype, f, a.outputs[0], static_cast<const float*>(b), added, stream_of(a));
+  });
+}
+
+std::unique_ptr<Launch> prepare_backward_data(const KernelRequest& request, const Detail& detail) {
+  const Activation f = as<Conv2dAttributes>(*request.attributes).activation;
+  const TensorType& dx = request.outputs[0];
+  return make_launch([f, execution = Execution(detail.execution), elements = dx.elements(),
+                      dtype = dx.dtype](const LaunchArguments& a) {
+    execution.run({{id_x, a.outputs[0]}, {id_w, a.inputs[1]}, {id_y, a.inputs[0]}}, Workspace::start(a.workspace),
+                  stream_of(a));
+    if (f) multiply_by_slope(elements, dtype, f, a.outputs[0], a.inputs[2], stream_of(a));
+  });
+}
+
+std::unique_ptr<Launch> prepare_backward_weights(const KernelRequest& request, const Detail& detail) {
+  const Workspace parts(request, detail);
+  const bool bias = request.outputs.size() > 1, narrow = detail.form.weights == DType::bf16;
+  return make_launch([=, execution = Execution(detail.execution), elements = request.outputs[0].elements(),
+                      bias_sum = Workspace::bias_sum(request, detail.form)](const LaunchArguments& a) {
+    std::byte* workspace = Workspace::start(a.workspace);
+    void* dw = narrow ? workspace + parts.narrow_offset : a.outputs[0];
+    execution.run({{id_x, a.inputs[0]}, {id_w, dw}, {id_y, a.inputs[1]}}, workspace, stream_of(a));
+    if (narrow) widen(dw, out<float>(a, 0), elements, stream_of(a));
+    if (bias) bias_sum.run(a.inputs[1], out<float>(a, 1), workspace, stream_of(a));
+  });
+}
+
+std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan& plan) {
+  const auto& detail = *static_cast<const Detail*>(plan.detail.get());
+  switch (operation_of(request)) {
+    case dnn::Convolution::forward:
+      return prepare_forward(request, detail);
+    case dnn::Convolution::backward_data:
+      return prepare_backward_data(request, detail);
+    case dnn::Convolution::backward_weights:
+      break;
+  }
+  return prepare_backward_weights(request, detail);
+}
+
+const RegisterCuda registered[] = {{"conv2d", plan, prepare, priority::library, "cudnn"},
+                                   {"conv2d_backward_data", plan, prepare, priority::library, "cudnn"},
+                                   {"conv2d_backward_weights", plan, prepare, priority::library, "cudnn"}};
+
+}  // namespace
+}  // namespace trainctl::cuda

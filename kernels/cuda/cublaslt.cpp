@@ -1,0 +1,235 @@
+#include "kernels/cuda/cublaslt.h"
+
+#include <fmt/core.h>
+
+#include "base/error.h"
+#include "base/libraries.h"
+#include "base/log.h"
+#include "kernels/cuda/passes.h"
+
+namespace trainctl::cuda {
+namespace {
+
+const RegisterLibrary version{"cuBLASLt",
+                              fmt::format("{}.{}.{}", CUBLAS_VER_MAJOR, CUBLAS_VER_MINOR, CUBLAS_VER_PATCH)};
+
+void check(cublasStatus_t status, const char* what) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  const bool environment = status == CUBLAS_STATUS_NOT_INITIALIZED || status == CUBLAS_STATUS_ALLOC_FAILED ||
+                           status == CUBLAS_STATUS_ARCH_MISMATCH;
+  fail(environment ? ErrorKind::environment : ErrorKind::internal, "cuBLASLt, while {}: {} ({})", what,
+       cublasLtGetStatusString(status), cublasLtGetStatusName(status));
+}
+
+/// One for the process; it lives as long.
+cublasLtHandle_t handle() {
+  static const cublasLtHandle_t made = [] {
+    cublasLtHandle_t created = nullptr;
+    check(cublasLtCreate(&created), "starting");
+    return created;
+  }();
+  return made;
+}
+
+cudaDataType_t type_of(DType dtype) {
+  return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+/// A descriptor that is destroyed with its owner.
+template <typename T, cublasStatus_t (*destroy)(T)>
+struct Owned {
+  T handle = nullptr;
+  Owned() = default;
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  ~Owned() {
+    if (handle) destroy(handle);
+  }
+};
+using MatrixLayout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using MatmulDesc = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
+template <typename T>
+void set(const MatmulDesc& desc, cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  check(cublasLtMatmulDescSetAttribute(desc.handle, attribute, &value, sizeof(value)), "describing a product");
+}
+template <typename T>
+void set(const Preference& preference, cublasLtMatmulPreferenceAttributes_t attribute, const T& value) {
+  check(cublasLtMatmulPreferenceSetAttribute(preference.handle, attribute, &value, sizeof(value)),
+        "describing a product");
+}
+
+cublasLtEpilogue_t epilogue_of(Product::Epilogue epilogue) {
+  switch (epilogue) {
+    case Product::Epilogue::none:
+      return CUBLASLT_EPILOGUE_DEFAULT;
+    case Product::Epilogue::relu:
+      return CUBLASLT_EPILOGUE_RELU;
+    case Product::Epilogue::bias:
+      return CUBLASLT_EPILOGUE_BIAS;
+    case Product::Epilogue::bias_relu:
+      return CUBLASLT_EPILOGUE_RELU_BIAS;
+    case Product::Epilogue::sums_of_a:
+      return CUBLASLT_EPILOGUE_BGRADB;
+  }
+  return CUBLASLT_EPILOGUE_DEFAULT;
+}
+
+bool uses_vector(Product::Epilogue epilogue) {
+  return epilogue != Product::Epilogue::none && epilogue != Product::Epilogue::relu;
+}
+
+void* align(void* workspace) {
+  return reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(workspace) + 255) / 256 * 256);
+}
+
+}  // namespace
+
+std::size_t Product::workspace_limit() const {
+  const double products = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  return std::size_t{products < 1 << 27 ? 4u : 32u} << 20;
+}
+
+/// One product as cuBLASLt sees it. It takes matrices to be column-major, and a row-major matrix read so is its
+/// transpose; so the product computed is the transpose of ours, D' = B' A', whose operands are B and then A:
+///
+///   ours, row-major            cuBLASLt's, column-major, ld = columns of ours
+///   A (m, k)   transpose_a=0   second operand (k, m), op N         -> op(second) is (k, m) = A'
+///   A (k, m)   transpose_a=1   second operand (m, k), op T
+///   B (k, n)   transpose_b=0   first operand  (n, k), op N         -> op(first) is (n, k) = B'
+///   B (n, k)   transpose_b=1   first operand  (k, n), op T
+///   D (m, n)                   D' (n, m)
+///
+/// so its (m, n, k) are our (n, m, k). For the three products of a linear layer with x (M, K), w (N, K), y (M, N):
+///   y  = x w'    A = x,  B = w  transposed:  first w,  T, ld K;  second x,  N, ld K;  D' (N, M), ld N
+///   dx = dy w    A = dy, B = w:              first w,  N, ld K;  second dy, N, ld N;  D' (K, M), ld K
+///   dw = dy' x   A = dy  transposed, B = x:  first x,  N, ld K;  second dy, T, ld N;  D' (K, N), ld K
+/// The bias epilogue adds a vector of D's rows, here n: b of y. BGRADB sums its second operand over k and gives a
+/// vector of D's columns, here m: for dw the sums of dy over rows, which is db.
+class ProductRunner::Algorithm {
+ public:
+  /// Null where cuBLASLt has none for operands at multiples of `alignment` bytes.
+  static std::unique_ptr<Algorithm> find(const Product& product, int alignment) {
+    auto found = std::make_unique<Algorithm>();
+    found->describe(product);
+    return found->choose(product, static_cast<std::uint32_t>(alignment)) ? std::move(found) : nullptr;
+  }
+
+  /// Whether it took the product after all.
+  bool run(const void* a, const void* b, void* d, void* vector, void* workspace, std::size_t workspace_bytes,
+           cudaStream_t stream) {
+    const float one = 1.0f, zero = 0.0f;
+    if (uses_vector_) set(desc_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+    const cublasStatus_t status =
+        cublasLtMatmul(handle(), desc_.handle, &one, b, first_.handle, a, second_.handle, &zero, d, result_.handle, d,
+                       result_.handle, &algorithm_, align(workspace), workspace_bytes, stream);
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) {
+      log::debug("cublaslt: a product was refused: {}", cublasLtGetStatusName(status));
+      return false;
+    }
+    check(status, "launching a product");
+    return true;
+  }
+
+ private:
+  void describe(const Product& p) {
+    const auto layout = [](MatrixLayout& to, DType dtype, std::int64_t rows, std::int64_t columns) {
+      check(cublasLtMatrixLayoutCreate(&to.handle, type_of(dtype), static_cast<std::uint64_t>(columns),
+                                       static_cast<std::uint64_t>(rows), columns),
+            "describing a product");
+    };
+    layout(first_, p.operands, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n);
+    layout(second_, p.operands, p.transpose_a ? p.k : p.m, p.transpose_a ? p.m : p.k);
+    layout(result_, p.result, p.m, p.n);
+    const bool tf32 = p.tf32 && p.operands == DType::f32;
+    check(cublasLtMatmulDescCreate(&desc_.handle, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+          "describing a product");
+    set(desc_, CUBLASLT_MATMUL_DESC_TRANSA, p.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(desc_, CUBLASLT_MATMUL_DESC_TRANSB, p.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(desc_, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue));
+    uses_vector_ = uses_vector(p.epilogue);
+    if (!uses_vector_) return;
+    set(desc_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
+    // The heuristics look at its alignment only.
+    set(desc_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<void*>(std::uintptr_t{16}));
+  }
+
+  bool choose(const Product& p, std::uint32_t alignment) {
+    Preference preference;
+    check(cublasLtMatmulPreferenceCreate(&preference.handle), "describing a product");
+    set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, p.workspace_limit());
+    // Not INPLACE, in which the pieces of a split sum are added in the order in which they are ready; and no partial
+    // sums in bf16.
+    std::uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    if (p.result == DType::f32) schemes |= CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+    set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, schemes);
+    for (const auto operand : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                               CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+      set(preference, operand, alignment);
+    cublasLtMatmulHeuristicResult_t result{};
+    int count = 0;
+    const cublasStatus_t status =
+        cublasLtMatmulAlgoGetHeuristic(handle(), desc_.handle, first_.handle, second_.handle, result_.handle,
+                                       result_.handle, preference.handle, 1, &result, &count);
+    const bool found = status == CUBLAS_STATUS_SUCCESS && count > 0 && result.state == CUBLAS_STATUS_SUCCESS;
+    algorithm_ = result.algo;
+    if (log::enabled(log::Level::debug)) tell(p, found, result);
+    return found;
+  }
+
+  static int attribute(const cublasLtMatmulAlgo_t& algorithm, cublasLtMatmulAlgoConfigAttributes_t which) {
+    int value = -1;
+    std::size_t written = 0;
+    cublasLtMatmulAlgoConfigGetAttribute(&algorithm, which, &value, sizeof(value), &written);
+    return value;
+  }
+
+  static void tell(const Product& p, bool found, const cublasLtMatmulHeuristicResult_t& result) {
+    const std::string problem = fmt::format("cublaslt: {}x{}x{} {}{} {}->{}{} epilogue {}", p.m, p.n, p.k,
+                                            p.transpose_a ? "T" : "N", p.transpose_b ? "T" : "N", name(p.operands),
+                                            name(p.result), p.tf32 ? " tf32" : "", static_cast<int>(p.epilogue));
+    if (!found) return log::debug("{}: no algorithm", problem);
+    log::debug("{}: algorithm {} tile {} stages {} split {} reduction {} workspace {}", problem,
+               attribute(result.algo, CUBLASLT_ALGO_CONFIG_ID), attribute(result.algo, CUBLASLT_ALGO_CONFIG_TILE_ID),
+               attribute(result.algo, CUBLASLT_ALGO_CONFIG_STAGES_ID),
+               attribute(result.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM),
+               attribute(result.algo, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME), result.workspaceSize);
+  }
+
+  MatmulDesc desc_;
+  MatrixLayout first_, second_, result_;
+  cublasLtMatmulAlgo_t algorithm_{};
+  bool uses_vector_ = false;
+};
+
+ProductRunner::ProductRunner(const Product& product) : product_(product) {
+  if (product.m == 0 || product.n == 0 || product.k == 0) return;
+  if (product.epilogue != Product::Epilogue::none) fused_ = find(product.epilogue, 16);
+  if (!fused_) plain_ = find(Product::Epilogue::none, 16);
+  unaligned_ = find(Product::Epilogue::none, static_cast<int>(size_bytes(product.result)));
+}
+
+ProductRunner::~ProductRunner() = default;
+
+std::unique_ptr<ProductRunner::Algorithm> ProductRunner::find(Product::Epilogue epilogue, int alignment) const {
+  Product product = product_;
+  product.epilogue = epilogue;
+  return Algorithm::find(product, alignment);
+}
+
+bool ProductRunner::run(const void* a, const void* b, void* d, void* vector, void* workspace, cudaStream_t stream) {
+  const Product& p = product_;
+  const bool all_aligned = aligned(a) && aligned(b) && aligned(d) && aligned(vector);
+  for (Algorithm* algorithm : {fused_.get(), plain_.get(), unaligned_.get()}) {
+    if (!algorithm || (!all_aligned && algorithm != unaligned_.get())) continue;
+    if (!algorithm->run(a, b, d, vector, workspace, p.workspace_limit(), stream)) continue;
+    return p.epilogue == Product::Epilogue::none || algorithm == fused_.get();
+  }
+  const Strided first = p.transpose_a ? Strided{a, 1, p.m} : Strided{a, p.k, 1};
+  const Strided second = p.transpose_b ? Strided{b, 1, p.k} : Strided{b, p.n, 1};
+  plain_product(p.m, p.n, p.k, p.operands, first, second, p.result, d, stream);
+  return p.epilogue == Product::Epilogue::none;
+}
+
+}  // namespace trainctl::cuda
