@@ -1,16 +1,20 @@
 #include "base/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <spdlog/formatter.h>
 #include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/ansicolor_sink.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/error.h"
@@ -49,7 +53,49 @@ class TerminalFormatter final : public spdlog::formatter {
   spdlog::pattern_formatter alarming_{"%^%l:%$ %v"};
 };
 
-using TerminalSink = spdlog::sinks::ansicolor_stderr_sink_mt;
+/// stderr, never waited for: where a pipe is full because nobody reads it, lines are left out until there is room again.
+class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  void set_colour(bool colour) { colour_ = colour; }
+
+ private:
+  /// A pipe that poll() calls writable takes this much at once.
+  static constexpr std::size_t piece = PIPE_BUF;
+  static constexpr int patience_ms = 1000;
+
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t buffer;
+    formatter_->format(message, buffer);
+    std::string text(buffer.data(), buffer.size());
+    if (colour_ && message.color_range_end > message.color_range_start) {
+      text.insert(message.color_range_end, "\033[m");
+      text.insert(message.color_range_start, message.level >= spdlog::level::err ? "\033[1m\033[31m" : "\033[33m\033[1m");
+    }
+    if (left_out_ > 0) {
+      const std::string note = fmt::format("... {} lines were left out: nobody read them\n", left_out_);
+      if (!put(note)) return void(++left_out_);
+      left_out_ = 0;
+    }
+    if (!put(text)) ++left_out_;
+  }
+  void flush_() override {}
+
+  /// False if there is no room; waits for some, but only the first time.
+  bool put(std::string_view text) {
+    while (!text.empty()) {
+      pollfd wanted{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      if (::poll(&wanted, 1, left_out_ > 0 ? 0 : patience_ms) == 0) return false;
+      const ssize_t written = ::write(STDERR_FILENO, text.data(), std::min(text.size(), piece));
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return true;  // closed or broken: nobody can be told
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return true;
+  }
+
+  bool colour_ = false;
+  std::int64_t left_out_ = 0;
+};
 
 struct State {
   State() : terminal(std::make_shared<TerminalSink>()), logger("trainctl", terminal) {
@@ -87,7 +133,7 @@ void configure(const Options& options) {
   s.logger.set_level(level);
   s.terminal->set_level(options.quiet ? std::max(level, spdlog::level::warn) : level);
   const bool colour = options.colour && fancy_terminal(STDERR_FILENO);
-  s.terminal->set_color_mode(colour ? spdlog::color_mode::always : spdlog::color_mode::never);
+  s.terminal->set_colour(colour);
 }
 
 void open_file(const std::filesystem::path& path) try {

@@ -67,13 +67,44 @@ std::string suggestion(std::string_view name, const std::vector<std::string>& ca
   return fmt::format(" Known: {}.", join(candidates, ", "));
 }
 
+namespace {
+
+/// Bytes of the UTF-8 character that begins at `at`; 0 where there is none.
+std::size_t character_bytes(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(at);
+  const std::size_t count = first < 0x80                      ? 1
+                            : first >= 0xC2 && first <= 0xDF ? 2
+                            : first >= 0xE0 && first <= 0xEF ? 3
+                            : first >= 0xF0 && first <= 0xF4 ? 4
+                                                             : 0;
+  if (count == 0 || at + count > text.size()) return 0;
+  for (std::size_t i = at + 1; i < at + count; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  const unsigned char second = count > 1 ? byte(at + 1) : 0;
+  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
+  const bool surrogate = first == 0xED && second >= 0xA0, beyond = first == 0xF4 && second >= 0x90;
+  return overlong || surrogate || beyond ? 0 : count;
+}
+
+}  // namespace
+
 std::string printable(std::string_view text, std::size_t limit) {
   std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  std::size_t bytes = 1;
+  for (std::size_t i = 0; i < text.size(); i += bytes) {
     const auto c = static_cast<unsigned char>(text[i]);
-    const bool starts_character = (c & 0xC0) != 0x80;
-    if (starts_character && result.size() >= limit) return result + "...";
-    if (c == '\n')
+    if (result.size() >= limit) return result + "...";
+    bytes = character_bytes(text, i);
+    if (bytes > 1) {
+      result += text.substr(i, bytes);
+      continue;
+    }
+    if (bytes == 0) {
+      result += fmt::format("\\x{:02x}", c);
+      bytes = 1;
+    } else if (c == '\n')
       result += "\\n";
     else if (c == '\t')
       result += "\\t";

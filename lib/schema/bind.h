@@ -35,6 +35,7 @@ void read_leaf(bool& value, const Node& node, Diagnostics& diagnostics);
 void read_leaf(std::int64_t& value, const Node& node, Diagnostics& diagnostics);
 void read_leaf(double& value, const Node& node, Diagnostics& diagnostics);
 void read_leaf(std::string& value, const Node& node, Diagnostics& diagnostics);
+void read_leaf(Reference& value, const Node& node, Diagnostics& diagnostics);
 void read_leaf(Live& value, const Node& node, Diagnostics& diagnostics);
 void read_leaf(Progress& value, const Node& node, Diagnostics& diagnostics);
 void read_leaf(WallTime& value, const Node& node, Diagnostics& diagnostics);
@@ -44,6 +45,7 @@ Node write_leaf(bool value);
 Node write_leaf(std::int64_t value);
 Node write_leaf(double value);
 Node write_leaf(const std::string& value);
+Node write_leaf(const Reference& value);
 Node write_leaf(const Live& value);
 Node write_leaf(const Progress& value);
 Node write_leaf(const WallTime& value);
@@ -110,6 +112,10 @@ struct Bind<double> {
 template <>
 struct Bind<std::string> {
   static TypeInfo info() { return detail::leaf<std::string>(Form::string, "text"); }
+};
+template <>
+struct Bind<Reference> {
+  static TypeInfo info() { return detail::leaf<Reference>(Form::string, "text"); }
 };
 template <>
 struct Bind<Progress> {

@@ -69,6 +69,12 @@ void Diagnostics::take(const Diagnostics& other) {
     if (errors_.size() < limit) errors_.push_back(error);
 }
 
+void Diagnostics::take(const ConfigError& thrown) {
+  total_ += thrown.errors().size();
+  for (const Diagnostic& error : thrown.errors())
+    if (errors_.size() < limit) errors_.push_back(error);
+}
+
 void Diagnostics::throw_if_any() const {
   if (!ok()) throw ConfigError(errors_, total_);
 }

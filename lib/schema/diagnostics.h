@@ -52,8 +52,9 @@ class Diagnostics {
   const std::string& path() const { return path_; }
   void set_path(std::string path) { path_ = std::move(path); }
 
-  /// Takes the errors of another collector.
+  /// Takes the errors of another collector, or those that were thrown.
   void take(const Diagnostics& other);
+  void take(const ConfigError& thrown);
   /// Throws ConfigError unless there were no errors.
   void throw_if_any() const;
 

@@ -130,6 +130,11 @@ void read_leaf(std::string& value, const Node& node, Diagnostics& diagnostics) {
   value = unescaped(node.text());
 }
 
+void read_leaf(Reference& value, const Node& node, Diagnostics& diagnostics) {
+  read_leaf(value.name, node, diagnostics);
+  value.source = node.source();
+}
+
 void read_leaf(Path& value, const Node& node, Diagnostics& diagnostics) {
   std::string text;
   const std::size_t errors = diagnostics.total();
@@ -196,6 +201,10 @@ Node write_leaf(const std::string& value) {
   // Quotes only where the text alone would look like something else to another reader of the file.
   const bool ambiguous = is_null_text(value) || boolean_of(value) || number_of(value);
   return Node::scalar(escaped(value), ambiguous);
+}
+
+Node write_leaf(const Reference& value) {
+  return write_leaf(value.name);
 }
 
 Node write_leaf(const Path& value) {

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "schema/node.h"
+
 namespace trainctl {
 
 /// Two values, written as one (`3`) or as both (`[3, 5]`).
@@ -16,6 +18,13 @@ struct Pair {
   T first{};
   T second{};
   bool operator==(const Pair&) const = default;
+};
+
+/// A name of something that is only known when the whole spec has been read, with the place where it was written for
+/// the message if there is no such thing.
+struct Reference {
+  std::string name;
+  Source source;
 };
 
 /// A number that a policy may drive while training. `path` is its place in the spec ("optimizer.lr",

@@ -17,13 +17,26 @@ std::map<std::string, double> live_numbers(ExperimentSpec& spec) {
   return numbers;
 }
 
-/// A config Error with the place where the component was written.
-[[noreturn]] void refuse(const Source& source, const std::string& path, const std::string& message) {
-  Diagnostics diagnostics;
-  diagnostics.set_path(path);
-  diagnostics.error(source, message);
-  diagnostics.throw_if_any();
-  throw Error(ErrorKind::internal, message);
+/// Notes an error at `path`, written at `source`.
+void note(Diagnostics& problems, const Source& source, const std::string& path, const std::string& message) {
+  problems.set_path(path);
+  problems.error(source, message);
+}
+
+/// Runs a part of compiling a spec and keeps what it complains about, so that other parts may complain too. False if it
+/// did. What has no place of its own is shown at `source`.
+template <typename Part>
+bool attempt(Diagnostics& problems, const Source& source, Part part) {
+  try {
+    part();
+    return true;
+  } catch (const ConfigError& error) {
+    problems.take(error);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::config) throw;
+    note(problems, source, "", error.what());
+  }
+  return false;
 }
 
 std::string last_component(const std::string& path) {
@@ -43,7 +56,8 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
   for (auto& [name, info] : data) data_.emplace(name, std::move(info));
   make_samplers();
   if (trains()) make_schedule();
-  find_driven();
+  Diagnostics problems;
+  find_driven(problems);
   context_.seed = static_cast<std::uint64_t>(spec.seed);
 
   assembly_.model = &spec.model;
@@ -54,19 +68,31 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
   assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
   assembly_.clip_grad_value = spec.trainer.clip_grad_value;
 
+  attempt(problems, Source(), [&] { build_all(); });
+  problems.throw_if_any();
+}
+
+void Blueprint::build_all() {
   // The model alone comes first: it declares the parameters that the optimizer's groups divide among themselves.
   model_graph_ = std::make_unique<Graph>(state_);
   Builder builder(*model_graph_, context_, trains());
   const std::string split = trains() ? "train" : data_.begin()->first;
   const Batch first = batch(builder, split, sampler(split).options().batch_size);
-  spec.model.build(builder, {first.field("input")});
+  spec_.model.build(builder, {first.field("input")});
   layers_ = builder.layers();
-  if (trains()) assembly_.declare_groups(state_, builder);
+  Diagnostics problems;
+  const bool grouped = !trains() || attempt(problems, spec_.optimizer.source(), [&] { assembly_.declare_groups(state_, builder); });
   for (const ProgramKey& key : programs()) {
-    const auto graph = build(key);
-    if (graph_hash_.empty()) graph_hash_ = graph->hash();
+    // Without groups there are no updates; evaluation shows what else is wrong.
+    if (!grouped && key.phase != Phase::evaluate) continue;
+    if (!attempt(problems, Source(), [&] {
+          const auto graph = build(key);
+          if (graph_hash_.empty()) graph_hash_ = graph->hash();
+        }))
+      break;
   }
-  if (trains() && (!spec.data.val || data_.contains("val"))) check_monitors();
+  if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
+  problems.throw_if_any();
 }
 
 void Blueprint::make_samplers() {
@@ -90,7 +116,7 @@ void Blueprint::make_schedule() {
   schedule_.total_steps = schedule_.steps(spec_.trainer.max);
 }
 
-void Blueprint::find_driven() {
+void Blueprint::find_driven(Diagnostics& problems) {
   const std::map<std::string, double> numbers = live_numbers(spec_);
   std::map<std::string, std::string> owners;
   driven_.push_back({"optimizer.lr", "lr", numbers.at("optimizer.lr"), nullptr});
@@ -101,13 +127,14 @@ void Blueprint::find_driven() {
     if (found == numbers.end()) {
       std::vector<std::string> names;
       for (const auto& [path, value] : numbers) names.push_back(path);
-      refuse(policy.source(), fmt::format("policies.{}.target", name),
-             fmt::format("'{}' is not a number that a policy can drive.{} There are: {}.", target,
-                         suggestion(target, names), join(names, ", ")));
+      note(problems, policy.source(), fmt::format("policies.{}.target", name),
+           fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names)));
+      continue;
     }
     if (const auto [owner, added] = owners.emplace(target, name); !added) {
-      refuse(policy.source(), fmt::format("policies.{}.target", name),
-             fmt::format("policies.{} drives {} already; keep one of them.", owner->second, target));
+      note(problems, policy.source(), fmt::format("policies.{}.target", name),
+           fmt::format("policies.{} drives {} already; keep one of them.", owner->second, target));
+      continue;
     }
     context_.live.insert(target);
     if (target == "optimizer.lr") {
@@ -207,19 +234,19 @@ std::vector<std::string> Blueprint::reported_names() const {
   return names;
 }
 
-void Blueprint::check_monitors() const {
+void Blueprint::check_monitors(Diagnostics& problems) const {
   const std::vector<std::string> names = reported_names();
   const auto check = [&](std::string_view monitor, const Source& source, const std::string& path) {
     if (monitor.empty() || std::ranges::find(names, monitor) != names.end()) return;
-    refuse(source, path,
-           fmt::format("'{}' is not reported by this run.{} There are: {}.", monitor, suggestion(monitor, names),
-                       join(names, ", ")));
+    note(problems, source, path,
+         fmt::format("'{}' is not reported by this run.{}", monitor, suggestion(monitor, names)));
   };
   for (const auto& [name, policy] : spec_.policies) {
     check(policy->monitor(), policy.source(), fmt::format("policies.{}.monitor", name));
   }
   if (spec_.checkpoint && spec_.checkpoint->keep.best)
-    check(spec_.checkpoint->keep.best->monitor, Source(), "checkpoint.keep.best.monitor");
+    check(spec_.checkpoint->keep.best->monitor.name, spec_.checkpoint->keep.best->monitor.source,
+          "checkpoint.keep.best.monitor");
 }
 
 }  // namespace trainctl

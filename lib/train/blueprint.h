@@ -77,8 +77,9 @@ class Blueprint {
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
   void make_samplers();
   void make_schedule();
-  void find_driven();
-  void check_monitors() const;
+  void find_driven(Diagnostics& problems);
+  void build_all();
+  void check_monitors(Diagnostics& problems) const;
 
   ExperimentSpec& spec_;
   std::map<std::string, DatasetInfo, std::less<>> data_;

@@ -67,7 +67,7 @@ struct TrainerSpec {
 
 /// A value by which checkpoints are judged.
 struct BestSpec {
-  std::string monitor;
+  Reference monitor;
   Mode mode = Mode::min;
   static Schema<BestSpec> schema();
 };

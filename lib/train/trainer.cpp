@@ -258,12 +258,12 @@ void Trainer::report() {
   improved_ = false;
   if (blueprint.spec().checkpoint && blueprint.spec().checkpoint->keep.best) {
     const BestSpec& best = *blueprint.spec().checkpoint->keep.best;
-    const auto value = find_value(record.values, best.monitor);
+    const auto value = find_value(record.values, best.monitor.name);
     const bool better = value && !std::isnan(*value) &&
                         (!history_.best || std::isnan(history_.best->value) ||
                          (best.mode == Mode::min ? *value < history_.best->value : *value > history_.best->value));
     if (better)
-      history_.best = {best.monitor, best.mode == Mode::min ? "min" : "max", *value, record.epoch, record.step};
+      history_.best = {best.monitor.name, best.mode == Mode::min ? "min" : "max", *value, record.epoch, record.step};
     improved_ = better;
   }
   history_.records.push_back(record);

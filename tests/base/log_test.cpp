@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -96,4 +98,25 @@ TEST_CASE("levels have names") {
 
 TEST_CASE("a pipe or file is no fancy terminal") {
   CHECK_FALSE(log::fancy_terminal(-1));
+}
+
+TEST_CASE("a full stderr that nobody reads is not waited for, and what was left out is told later") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const std::string line(1000, 'x');
+  CHECK(in_child([&] {
+          ::dup2(ends[1], STDERR_FILENO);
+          for (int i = 0; i < 200; ++i) log::info("{}", line);  // three times what the pipe takes
+          char buffer[4096];
+          std::string read_back;
+          pollfd waiting{.fd = ends[0], .events = POLLIN, .revents = 0};
+          while (::poll(&waiting, 1, 0) == 1) read_back.append(buffer, static_cast<std::size_t>(::read(ends[0], buffer, sizeof buffer)));
+          log::info("there is room again");
+          while (::poll(&waiting, 1, 0) == 1) read_back.append(buffer, static_cast<std::size_t>(::read(ends[0], buffer, sizeof buffer)));
+          const auto lines = std::ranges::count(read_back, '\n');
+          const std::string told = fmt::format("... {} lines were left out: nobody read them\n", 200 - (lines - 2));
+          if (read_back.find(told + "there is room again\n") == std::string::npos) ::_exit(1);
+        }) == 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
 }

@@ -31,6 +31,7 @@ TEST_CASE("text for a terminal carries no control characters and is cut") {
   CHECK(printable("a\x1b[31m\n\t\x7f") == "a\\x1b[31m\\n\\t\\x7f");
   CHECK(printable(std::string(200, 'x'), 10) == "xxxxxxxxxx...");
   CHECK(printable("éééééé", 4) == "éé...");
+  CHECK(printable("a\xff\xc3(\xed\xa0\x80\xf0\x9f\x98\x80") == "a\\xff\\xc3(\\xed\\xa0\\x80\xf0\x9f\x98\x80");
 }
 
 TEST_CASE("numbers are written shortest and read back") {

@@ -130,6 +130,20 @@ class Mistakes(CliTest):
         error = self.error("check", self.write("config.yaml", classes), expect=3)
         self.assertIn("4", error["message"])
 
+    def test_what_compiling_finds(self):
+        """targets, monitors, groups and shapes: all that does not hang together is told at once, each with its place"""
+        spec = GOOD.replace("{type: adam, lr: 1e-3}", "{type: adam, lr: 1e-3, groups: {a: {match: 'nope*', lr: 1e-4}}}")
+        spec += "policies:\n  lr: {type: cosine, target: optimizer.lrr}\n"
+        errors = self.errors(spec)
+        self.assertEqual([error["line"] for error in errors], [17, 14])
+        self.assertIn("Did you mean 'optimizer.lr'?", errors[0]["message"])
+        self.assertIn("nope*", errors[1]["message"])
+        spec = GOOD + "policies:\n  stop: {type: early_stopping, monitor: val/acc, mode: max}\n"
+        spec += "checkpoint: {keep: {best: {monitor: train/los, mode: min}}}\n"
+        errors = self.errors(spec)
+        self.assertEqual([(error["line"], error["column"]) for error in errors], [(17, 9), (18, 37)])
+        self.assertIn("Did you mean 'train/loss'?", errors[1]["message"])
+
     def test_hostile_yaml(self):
         """alias bombs, deep nesting, NUL and bad UTF-8 are refused at once"""
         bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n"
