@@ -19,6 +19,7 @@ std::string HostState::to_json() const {
   json["batch"] = position.batch;
   json["offset"] = position.offset;
   json["samples"] = position.samples;
+  json["validated"] = position.validated;
   json["phase"] = position.doing == Position::Doing::train ? "train" : "validate";
   json["finished"] = finished;
   json["reason"] = reason;
@@ -39,7 +40,8 @@ HostState HostState::from_json(std::string_view text, std::string_view source) {
                       .batch = json.at("batch"),
                       .offset = json.at("offset"),
                       .samples = json.at("samples"),
-                      .doing = json.at("phase") == "train" ? Position::Doing::train : Position::Doing::validate};
+                      .doing = json.at("phase") == "train" ? Position::Doing::train : Position::Doing::validate,
+                      .validated = json.value("validated", std::int64_t{0})};
     state.finished = json.at("finished");
     state.reason = json.at("reason");
     for (const auto& sum : json.at("logged_sums")) state.logged_sums.push_back(number_from_json(sum));
@@ -56,8 +58,8 @@ Snapshot::Snapshot(Session& session) : session_(session) {
   std::size_t bytes = 0;
   for (int i = 0; i < spec.size(); ++i) {
     const std::string& name = spec[i].name;
-    // Sums of validation begin anew with it.
-    if (!spec[i].saved || (name.starts_with("metrics/") && !name.starts_with("metrics/train/"))) continue;
+    // Only training and its validation may be interrupted.
+    if (!spec[i].saved || name.starts_with("metrics/test/")) continue;
     states_.push_back(i);
     bytes += (spec[i].type.bytes() + 63) / 64 * 64;
   }

@@ -21,6 +21,7 @@ struct Position {
   std::int64_t offset = 0;   ///< samples used of the running epoch
   std::int64_t samples = 0;  ///< samples trained on since the start
   Doing doing = Doing::train;
+  std::int64_t validated = 0;  ///< samples that an interrupted validation has gone through
 };
 
 /// The part of a run's state that lives on the host.

@@ -211,7 +211,7 @@ bool Trainer::validate() {
   validation_sums_.clear();
   const Blueprint& blueprint = session_.blueprint();
   const Schedule& schedule = blueprint.schedule();
-  const Position& at = host_.position;
+  Position& at = host_.position;
   if (!blueprint.spec().data.val) return true;
   const std::int64_t every = std::max<std::int64_t>(1, schedule.steps(blueprint.spec().trainer.validate_every));
   if (at.step % every != 0 && at.step < schedule.total_steps) return true;
@@ -219,15 +219,16 @@ bool Trainer::validate() {
   const double start = monotonic_seconds();
   const Sampler& sampler = blueprint.sampler("val");
   session_.set_epoch("val", 0);
-  session_.clear_sums("val");
-  for (std::int64_t offset = 0; offset < sampler.epoch_samples();) {
+  if (at.validated == 0) session_.clear_sums("val");
+  while (at.validated < sampler.epoch_samples()) {
     if (interrupted() != Interrupt::none) return false;
-    const std::int64_t samples = sampler.batch_samples(offset);
-    session_.scalars().set(position_slot_, offset);
+    const std::int64_t samples = sampler.batch_samples(at.validated);
+    session_.scalars().set(position_slot_, at.validated);
     session_.program({Phase::evaluate, "val", samples}).run();
-    offset += samples;
-    observer_.validating(offset, sampler.epoch_samples());
+    at.validated += samples;
+    observer_.validating(at.validated, sampler.epoch_samples());
   }
+  at.validated = 0;
   validation_sums_ = session_.read_sums("val");
   validate_s_ += monotonic_seconds() - start;
   return true;

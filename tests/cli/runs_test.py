@@ -246,6 +246,18 @@ class Signals(CliTest):
         process.communicate()
         self.run_cli("resume", run, "--set", "trainer.max=1 epoch")
 
+    def test_two_starts_at_once(self):
+        """of several --resume auto that start together one trains; the others are refused with 6 or find it finished; one run comes of it"""
+        config = self.write("small.yaml", SMALL)
+        starts = [self.start("train", config, "--resume", "auto") for _ in range(4)]
+        for process in starts:
+            process.communicate()
+        codes = sorted(process.returncode for process in starts)
+        self.assertEqual(codes[0], 0)
+        self.assertLessEqual(set(codes), {0, 6})
+        self.assertEqual([run.name for run in (self.folder / "runs/tests").iterdir() if run.is_dir()], ["small-1"])
+        self.run_cli("train", config, "--resume", "auto")
+
     def test_killed_before_the_first_checkpoint(self):
         """a run killed before it saved anything begins again in place, with the same result"""
         config = self.write("small.yaml", changed(SMALL, trainer__max="150 epochs"))

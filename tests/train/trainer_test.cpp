@@ -140,6 +140,44 @@ TEST_CASE("a run stopped at any update and resumed has the bits and the history 
   }
 }
 
+TEST_CASE("a validation stopped in its middle goes on where it stopped") {
+  struct StopInValidation final : Observer {
+    std::int64_t passes = 0;
+    std::vector<std::int64_t> seen;
+    void validating(std::int64_t done, std::int64_t samples) override {
+      seen.push_back(done);
+      if (passes == 2 && done == 200) ::raise(SIGUSR1);
+      passes += done == samples;
+    }
+  };
+  const testing::TempFolder folder;
+  StopInValidation watch;
+  Observer observer;
+  Run straight(cpu(), folder.path() / "straight", "mlp_adam", with_validation, observer);
+  straight.trainer->begin();
+  REQUIRE(straight.trainer->run().finished);
+
+  signals::install();
+  const auto where = folder.path() / "stopped";
+  {
+    Run first(cpu(), where, "mlp_adam", with_validation, watch);
+    first.trainer->begin();
+    CHECK_FALSE(first.trainer->run().finished);
+  }
+  signals::reset();
+  CHECK(watch.seen == std::vector<std::int64_t>{100, 200, 256, 100, 200, 256, 100, 200});
+  watch.seen.clear();
+  Run second(cpu(), where, "mlp_adam", with_validation, watch);
+  second.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
+  REQUIRE(second.trainer->run().finished);
+  CHECK(watch.seen.front() == 256);
+  auto expected = straight.trainer->history(), history = second.trainer->history();
+  for (auto* both : {&expected, &history}) {
+    for (auto& record : both->records) record.seconds.clear();
+  }
+  CHECK(history.to_json() == expected.to_json());
+}
+
 TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
   Device* device = test::cuda_device();
   if (!device) return;
