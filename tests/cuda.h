@@ -5,8 +5,8 @@
 
 namespace trainctl::test {
 
-/// The first GPU, opened once; null where there is none: the test then says so and returns. With TRAINCTL_REQUIRE_CUDA=1
-/// a missing GPU is a failed check.
+/// The first GPU, opened once; null where there is none: the test then says so and returns. With
+/// TRAINCTL_REQUIRE_CUDA=1 a missing GPU is a failed check.
 Device* cuda_device();
 
 }  // namespace trainctl::test

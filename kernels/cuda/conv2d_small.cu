@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(threads) weights_kernel(WeightJob job, const T
   extern __shared__ float4 shared_memory[];
   const Geometry& g = job.g;
   float* image = reinterpret_cast<float*>(shared_memory);
-  float* gradient = image + g.image_floats();  // [pixel][output]
+  float* gradient = image + g.image_floats();      // [pixel][output]
   float* sums = gradient + job.gradient_floats();  // [split][output][tap]
   const int pixels = g.pixels(), taps = g.taps(), padded = 4 * g.quads;
   const int area = g.kernel_height * g.kernel_width;
@@ -167,7 +167,8 @@ __global__ void __launch_bounds__(threads) weights_kernel(WeightJob job, const T
       const int used = min(tap, taps - 1);
       const int c = used / area, at = used - c * area;
       const int r = at / g.kernel_width, s = at - r * g.kernel_width;
-      const float* source = image + (c * g.padded_height + r * g.dilation_height) * g.padded_width + s * g.dilation_width;
+      const float* source =
+          image + (c * g.padded_height + r * g.dilation_height) * g.padded_width + s * g.dilation_width;
       float acc[4] = {};
       const int begin = split * split_pixels, end = min(begin + split_pixels, pixels);
       int row = begin / g.out_width, column = begin - row * g.out_width;
@@ -323,8 +324,7 @@ std::optional<Problem> problem_of(const KernelRequest& request) {
   if (request.op == "conv2d_backward_data") {
     if (conv.stride != std::array<std::int64_t, 2>{1, 1}) return std::nullopt;
     problem.direction = Direction::data;
-    problem.g = mirrored(
-        geometry(conv, request.outputs[0].shape, request.inputs[1]->shape, request.inputs[0]->shape));
+    problem.g = mirrored(geometry(conv, request.outputs[0].shape, request.inputs[1]->shape, request.inputs[0]->shape));
     finish(problem.g);
     return fits(problem, forward_floats(problem.g)) ? std::optional(problem) : std::nullopt;
   }
@@ -388,7 +388,8 @@ std::unique_ptr<Launch> prepare_weights(const Geometry& g, bool bias) {
     auto* partial = static_cast<float*>(a.workspace);
     weights_kernel<T><<<blocks, threads, shared, stream_of(a)>>>(job, in<T>(a, 0), in<T>(a, 1), partial);
     sum_partials_kernel<<<(job.values + 31) / 32, threads, 0, stream_of(a)>>>(
-        partial, blocks, job.values, job.g.outputs * job.g.taps(), out<float>(a, 0), job.bias ? out<float>(a, 1) : nullptr);
+        partial, blocks, job.values, job.g.outputs * job.g.taps(), out<float>(a, 0),
+        job.bias ? out<float>(a, 1) : nullptr);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <thread>
 
 #include "device/module.h"
 #include "kernels/cuda/runtime.h"
@@ -135,7 +136,7 @@ cudaStream_t new_stream() {
 
 class CudaDevice final : public Device {
  public:
-  CudaDevice() : stream_(new_stream()) {}
+  explicit CudaDevice(int threads) : threads_(threads), stream_(new_stream()) {}
   ~CudaDevice() override {
     cudaStreamSynchronize(stream_.handle);
     cudaStreamDestroy(stream_.handle);
@@ -148,10 +149,11 @@ class CudaDevice final : public Device {
     check(cudaGetDevice(&device), "asking for the device");
     check(cudaGetDeviceProperties(&properties, device), "asking for the device");
     return fmt::format("{}, sm_{}{}, {} multiprocessors, {:.1f} GiB", properties.name, properties.major,
-                       properties.minor, properties.multiProcessorCount,
-                       mebibytes(properties.totalGlobalMem) / 1024.0);
+                       properties.minor, properties.multiProcessorCount, mebibytes(properties.totalGlobalMem) / 1024.0);
   }
 
+  /// Of no use here; kept for a run that goes on on the CPU.
+  int threads() const override { return threads_; }
   bool reduced_precision() const override { return true; }
   std::size_t peak_bytes() const override { return peak_bytes_; }
 
@@ -218,6 +220,7 @@ class CudaDevice final : public Device {
   }
 
  private:
+  int threads_;
   CudaStream stream_;
   UploadRing ring_;
   std::map<void*, std::size_t> taken_;
@@ -233,10 +236,10 @@ int count_devices(std::string& problem) {
   if (status == cudaErrorInsufficientDriver) {
     int driver = 0;
     cudaDriverGetVersion(&driver);
-    problem = driver == 0 ? "no NVIDIA driver is loaded (libcuda.so.1 is missing)"
-                          : fmt::format("the NVIDIA driver knows CUDA {}.{}, this build needs {}.{}; update the driver",
-                                        driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
-                                        CUDART_VERSION % 1000 / 10);
+    problem = driver == 0
+                  ? "no NVIDIA driver is loaded (libcuda.so.1 is missing)"
+                  : fmt::format("the NVIDIA driver knows CUDA {}.{}, this build needs {}.{}; update the driver",
+                                driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   } else if (status != cudaSuccess) {
     problem = cudaGetErrorString(status);
   } else if (count == 0) {
@@ -262,10 +265,11 @@ class CudaDriver final : public DeviceDriver {
     return found;
   }
 
-  std::unique_ptr<Device> open(int) const override {
+  std::unique_ptr<Device> open(int threads) const override {
     std::string problem;
     if (count_devices(problem) == 0) {
-      fail(ErrorKind::environment, "device 'cuda' is not available: {}; `trainctl doctor` says more, and --device cpu works here", problem);
+      fail(ErrorKind::environment,
+           "device 'cuda' is not available: {}; `trainctl doctor` says more, and --device cpu works here", problem);
     }
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, 0), "asking for the device");
@@ -275,7 +279,7 @@ class CudaDriver final : public DeviceDriver {
            properties.name, properties.major, properties.minor);
     }
     check(cudaSetDevice(0), "opening the device");
-    return std::make_unique<CudaDevice>();
+    return std::make_unique<CudaDevice>(threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency()));
   }
 };
 
@@ -285,16 +289,18 @@ const RegisterDevice<CudaDriver> registered;
 
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
-  const std::string text = fmt::format("CUDA, while {}: {} ({})", what, cudaGetErrorString(status),
-                                       cudaGetErrorName(status));
+  const std::string text =
+      fmt::format("CUDA, while {}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status));
   switch (status) {
     case cudaErrorMemoryAllocation:
       fail(ErrorKind::environment, "{}; use a smaller batch or model, or a GPU with more memory", text);
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorInvalidKernelImage:
     case cudaErrorUnsupportedPtxVersion:
-      fail(ErrorKind::environment, "{}; this build has code for sm_80 and sm_90, and PTX for newer ones; use another "
-           "GPU, or --device cpu", text);
+      fail(ErrorKind::environment,
+           "{}; this build has code for sm_80 and sm_90, and PTX for newer ones; use another "
+           "GPU, or --device cpu",
+           text);
     case cudaErrorDevicesUnavailable:
     case cudaErrorECCUncorrectable:
     case cudaErrorHardwareStackError:
@@ -309,7 +315,8 @@ void check(cudaError_t status, const char* what) {
     case cudaErrorUnknown:
       fail(ErrorKind::environment,
            "{}; the device is lost to this process. Checkpoints saved before are intact: start again, on another GPU "
-           "if it happens twice", text);
+           "if it happens twice",
+           text);
     default:
       fail(ErrorKind::internal, "{}; checkpoints saved before are intact", text);
   }
@@ -327,7 +334,8 @@ int multiprocessors() {
 
 int grid(std::int64_t items, int per_block, int blocks_per_multiprocessor) {
   const std::int64_t wanted = (items + per_block - 1) / per_block;
-  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, std::int64_t{multiprocessors()} * blocks_per_multiprocessor));
+  return static_cast<int>(
+      std::clamp<std::int64_t>(wanted, 1, std::int64_t{multiprocessors()} * blocks_per_multiprocessor));
 }
 
 }  // namespace trainctl::cuda

@@ -1,5 +1,5 @@
-// linear and its backward ops in f32 for products so small that a library's kernels would leave most of the device idle:
-// small tiles, the long axis divided among the warps of a block, bias and activation in the same launch.
+// linear and its backward ops in f32 for products so small that a library's kernels would leave most of the device
+// idle: small tiles, the long axis divided among the warps of a block, bias and activation in the same launch.
 //
 // Every product is C[m, n] = sum over k of A[m, k] B[k, n]. Operands lie in memory along k or along their other axis:
 //   linear                   y  = x w^T     A = x (along k)     B = w (along k)
@@ -27,7 +27,7 @@ struct Epilogue {
   const float* bias = nullptr;  ///< of column n
   Activation activation;
   const float* saved = nullptr;  ///< like C: the sum is multiplied by the activation's slope there instead
-  float* row_sums = nullptr;  ///< sum over k of A[m, k], where A lies along m: the bias gradient
+  float* row_sums = nullptr;     ///< sum over k of A[m, k], where A lies along m: the bias gradient
 };
 
 /// A block computes Rows x Columns of C. Each warp computes 4 Rows/16 x 32 of it for its share of k: thread tiles of
@@ -213,7 +213,8 @@ std::optional<Product> product_of(const KernelRequest& request) {
   if (first.elements() == 0 || second.elements() == 0) return std::nullopt;
   // With TF32 the tensor cores of a library are ahead much earlier.
   const double most = request.tf32 ? 0x1p24 : 0x1p27;
-  if (m > 1 << 19 || static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) > most) return std::nullopt;
+  if (m > 1 << 19 || static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) > most)
+    return std::nullopt;
   return Product{static_cast<int>(m), static_cast<int>(n), static_cast<int>(k)};
 }
 
@@ -274,7 +275,8 @@ std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&)
   // A = dy and B = x, the other way round than the operands.
   return make_launch([p, bias = linear.bias](const LaunchArguments& a) {
     launch<false, false>(p, in<float>(a, 1), in<float>(a, 0), out<float>(a, 0),
-                         {.bias = nullptr, .activation = {}, .row_sums = bias ? out<float>(a, 1) : nullptr}, stream_of(a));
+                         {.bias = nullptr, .activation = {}, .row_sums = bias ? out<float>(a, 1) : nullptr},
+                         stream_of(a));
   });
 }
 

@@ -53,7 +53,8 @@ class TerminalFormatter final : public spdlog::formatter {
   spdlog::pattern_formatter alarming_{"%^%l:%$ %v"};
 };
 
-/// stderr, never waited for: where a pipe is full because nobody reads it, lines are left out until there is room again.
+/// stderr, never waited for: where a pipe is full because nobody reads it, lines are left out until there is room
+/// again.
 class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   void set_colour(bool colour) { colour_ = colour; }
@@ -69,7 +70,8 @@ class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
     std::string text(buffer.data(), buffer.size());
     if (colour_ && message.color_range_end > message.color_range_start) {
       text.insert(message.color_range_end, "\033[m");
-      text.insert(message.color_range_start, message.level >= spdlog::level::err ? "\033[1m\033[31m" : "\033[33m\033[1m");
+      text.insert(message.color_range_start,
+                  message.level >= spdlog::level::err ? "\033[1m\033[31m" : "\033[33m\033[1m");
     }
     if (left_out_ > 0) {
       const std::string note = fmt::format("... {} lines were left out: nobody read them\n", left_out_);

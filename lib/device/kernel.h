@@ -44,8 +44,8 @@ struct KernelRequest {
 
 /// How a kernel will do what was requested.
 struct KernelPlan {
-  std::vector<Layout> inputs;       ///< layout that each input must have; same count as the request's
-  std::vector<Layout> outputs;      ///< layout that each output will have
+  std::vector<Layout> inputs;   ///< layout that each input must have; same count as the request's
+  std::vector<Layout> outputs;  ///< layout that each output will have
   /// Element type in which each input is wanted where that differs from the request's: state is then given as a working
   /// copy. Empty: all as requested.
   std::vector<std::optional<DType>> input_dtypes;

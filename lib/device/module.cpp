@@ -83,7 +83,8 @@ std::string load_named_module(std::string_view name) {
     looked_in += (looked_in.empty() ? "" : ", ") + path.string();
     std::error_code missing;
     if (!std::filesystem::exists(path, missing)) continue;
-    const auto known = std::ranges::find(tried(), std::filesystem::absolute(path).lexically_normal(), &ModuleStatus::path);
+    const auto known =
+        std::ranges::find(tried(), std::filesystem::absolute(path).lexically_normal(), &ModuleStatus::path);
     if (known != tried().end()) return known->problem;
     try {
       load_module(path);

@@ -40,7 +40,7 @@ struct Assembly {
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
-  bool skip_nonfinite = false;  ///< the optimizer's updates commit only if the loss is finite
+  bool skip_nonfinite = false;     ///< the optimizer's updates commit only if the loss is finite
 
   /// A sum of metrics: its state variable, by split.
   struct Reported {

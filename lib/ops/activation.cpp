@@ -147,8 +147,7 @@ class ActivationBackward final : public Op {
     const Activation& f = as<ActivationAttributes>(attributes).activation;
     for (std::int64_t i = 0; i < outputs[0].size(); ++i) {
       const double saved = (*inputs[1])[i];
-      outputs[0][i] =
-          (*inputs[0])[i] * derivative_at_saved(f, saved);
+      outputs[0][i] = (*inputs[0])[i] * derivative_at_saved(f, saved);
     }
   }
   Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {

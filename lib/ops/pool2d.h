@@ -29,7 +29,7 @@ struct Pool2dAttributes final : Attributes {
   bool ceil_mode = false;
   bool count_include_pad = true;
   Activation activation;  ///< for max_pool2d_backward
-  Shape input_shape;  ///< for the backward ops
+  Shape input_shape;      ///< for the backward ops
   std::string text() const override;
 };
 

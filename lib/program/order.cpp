@@ -10,9 +10,7 @@ namespace {
 struct Region {
   int block;
   std::size_t begin, end;
-  bool overlaps(const Region& other) const {
-    return block == other.block && begin < other.end && other.begin < end;
-  }
+  bool overlaps(const Region& other) const { return block == other.block && begin < other.end && other.begin < end; }
 };
 
 struct Access {

@@ -69,8 +69,8 @@ Program::Program(ProgramSet& set, Plan plan) : set_(set), plan_(std::move(plan))
         storage_address_[i] = set.state_.address(storage.state);
         break;
       case Storage::Kind::working_copy: {
-        auto& copy =
-            set.state_.working_copy(storage.state, storage.layout, storage.dtype, plan_.options.device, plan_.options.threads);
+        auto& copy = set.state_.working_copy(storage.state, storage.layout, storage.dtype, plan_.options.device,
+                                             plan_.options.threads);
         copies_.push_back(&copy);
         storage_address_[i] = copy.memory.data();
         break;
@@ -113,7 +113,8 @@ void Program::bind() {
   void** next = operands_.data();
   for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
     const PlannedStep& step = plan_.steps[i];
-    BoundLaunch launch{.launch = launches_[i].get(), .arguments = {.stream = set_.device_.stream()}, .after = step.after};
+    BoundLaunch launch{
+        .launch = launches_[i].get(), .arguments = {.stream = set_.device_.stream()}, .after = step.after};
     launch.arguments.inputs = next;
     for (const int tensor : step.inputs) *next++ = address(tensor);
     launch.arguments.outputs = next;

@@ -232,9 +232,9 @@ void Selection::select_node(int index) {
 
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
     const auto& dtypes = step.plan.input_dtypes;
-    step.inputs.push_back(node.inputs[i] < 0 ? -1
-                                             : tensor_in(node.inputs[i], step.plan.inputs[i],
-                                                         dtypes.empty() ? std::nullopt : dtypes[i]));
+    step.inputs.push_back(
+        node.inputs[i] < 0 ? -1
+                           : tensor_in(node.inputs[i], step.plan.inputs[i], dtypes.empty() ? std::nullopt : dtypes[i]));
   }
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
     const Layout& layout = step.plan.outputs[i];

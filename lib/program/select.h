@@ -51,12 +51,12 @@ class Selection {
   std::set<int> updated_roots_;
   std::vector<bool> differentiated_;  // node: some later node belongs to its gradient
   std::vector<int> step_of_node_;
-  std::vector<int> primary_;                                   // value -> tensor
-  using Form = std::tuple<int, std::string, DType>;            // (value or state, layout tag, element type)
-  std::map<Form, int> reordered_;                              // form of a value -> tensor
-  std::map<int, int> state_storage_;                           // root -> storage
-  std::map<Form, int> working_copies_;                         // form of a state variable -> tensor
-  std::vector<bool> pinned_;                                   // storage: placed already (pack, state)
+  std::vector<int> primary_;                         // value -> tensor
+  using Form = std::tuple<int, std::string, DType>;  // (value or state, layout tag, element type)
+  std::map<Form, int> reordered_;                    // form of a value -> tensor
+  std::map<int, int> state_storage_;                 // root -> storage
+  std::map<Form, int> working_copies_;               // form of a state variable -> tensor
+  std::vector<bool> pinned_;                         // storage: placed already (pack, state)
 };
 
 /// Types and attributes of a node as a request; layouts all row-major. For asking whether a kernel exists.

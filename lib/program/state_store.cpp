@@ -152,10 +152,8 @@ void StateStore::mark_stale(int root) {
 void StateStore::refresh(WorkingCopy& copy) {
   copy.from = address(copy.state);
   copy.to = copy.memory.data();
-  copy.launch->run({.inputs = &copy.from,
-                    .outputs = &copy.to,
-                    .workspace = copy.workspace.data(),
-                    .stream = device_.stream()});
+  copy.launch->run(
+      {.inputs = &copy.from, .outputs = &copy.to, .workspace = copy.workspace.data(), .stream = device_.stream()});
   copy.stale = false;
 }
 

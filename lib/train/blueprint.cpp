@@ -81,7 +81,8 @@ void Blueprint::build_all() {
   spec_.model.build(builder, {first.field("input")});
   layers_ = builder.layers();
   Diagnostics problems;
-  const bool grouped = !trains() || attempt(problems, spec_.optimizer.source(), [&] { assembly_.declare_groups(state_, builder); });
+  const bool grouped =
+      !trains() || attempt(problems, spec_.optimizer.source(), [&] { assembly_.declare_groups(state_, builder); });
   for (const ProgramKey& key : programs()) {
     // Without groups there are no updates; evaluation shows what else is wrong.
     if (!grouped && key.phase != Phase::evaluate) continue;

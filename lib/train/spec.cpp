@@ -36,11 +36,12 @@ Schema<TrainerSpec> TrainerSpec::schema() {
       .field("threads", &TrainerSpec::threads, between(0, 1024),
              "CPU threads; 0 takes the cores that the process may use. A run keeps the number it began with.",
              resume(Resume::forced))
-      .field("precision", &TrainerSpec::precision,
-             "Arithmetic of the step. fp32: float32 throughout. tf32 (GPU): matrix products and convolutions round their "
-             "operands to 10 bits of mantissa. bf16 (GPU): activations are bfloat16; sums, norms, parameters and losses "
-             "stay float32.",
-             resume(Resume::forced))
+      .field(
+          "precision", &TrainerSpec::precision,
+          "Arithmetic of the step. fp32: float32 throughout. tf32 (GPU): matrix products and convolutions round their "
+          "operands to 10 bits of mantissa. bf16 (GPU): activations are bfloat16; sums, norms, parameters and losses "
+          "stay float32.",
+          resume(Resume::forced))
       .field("fast_math", &TrainerSpec::fast_math, resume(Resume::forced),
              "Lets 3x3 convolutions use Winograd's algorithm: faster, with rounding errors some ten times larger.")
       .field("accumulate", &TrainerSpec::accumulate, between(1, 1 << 20), "Batches whose gradients make one update.",

@@ -110,9 +110,11 @@ TEST_CASE("a full stderr that nobody reads is not waited for, and what was left 
           char buffer[4096];
           std::string read_back;
           pollfd waiting{.fd = ends[0], .events = POLLIN, .revents = 0};
-          while (::poll(&waiting, 1, 0) == 1) read_back.append(buffer, static_cast<std::size_t>(::read(ends[0], buffer, sizeof buffer)));
+          while (::poll(&waiting, 1, 0) == 1)
+            read_back.append(buffer, static_cast<std::size_t>(::read(ends[0], buffer, sizeof buffer)));
           log::info("there is room again");
-          while (::poll(&waiting, 1, 0) == 1) read_back.append(buffer, static_cast<std::size_t>(::read(ends[0], buffer, sizeof buffer)));
+          while (::poll(&waiting, 1, 0) == 1)
+            read_back.append(buffer, static_cast<std::size_t>(::read(ends[0], buffer, sizeof buffer)));
           const auto lines = std::ranges::count(read_back, '\n');
           const std::string told = fmt::format("... {} lines were left out: nobody read them\n", 200 - (lines - 2));
           if (read_back.find(told + "there is room again\n") == std::string::npos) ::_exit(1);

@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <unistd.h>
+#include <cstdlib>
 
 #include <filesystem>
 #include <fstream>

@@ -163,9 +163,9 @@ void check_outputs(const OpInstance& instance, const KernelPlan& plan, const Mem
     CAPTURE(k);
     bool padding_is_zero = false;
     const RefTensor got = read_tensor(*memory.outputs[k], instance.output_types[k], plan.outputs[k], padding_is_zero);
-    const std::string difference = compare(got, instance.outputs[k], instance.output_types[k], instance.source->match,
-                                           instance.source->tolerance * (target.tf32 ? tf32_roundings : 1.0),
-                                           reduction_length(instance, k));
+    const std::string difference =
+        compare(got, instance.outputs[k], instance.output_types[k], instance.source->match,
+                instance.source->tolerance * (target.tf32 ? tf32_roundings : 1.0), reduction_length(instance, k));
     CHECK(difference == "");
     CHECK_MESSAGE(padding_is_zero, "the padding of a blocked output is not zero");
   }

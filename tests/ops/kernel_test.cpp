@@ -23,7 +23,8 @@ TEST_CASE("kernels agree with the references (cpu)") {
 }
 
 TEST_CASE("every case has a kernel of its own (cpu)") {
-  for (const OpCase& op_case : op_cases()) CHECK_MESSAGE((has_kernel(op_case, {}) || op_case.fused), op_case.full_name());
+  for (const OpCase& op_case : op_cases())
+    CHECK_MESSAGE((has_kernel(op_case, {}) || op_case.fused), op_case.full_name());
 }
 
 TEST_CASE("every case has a kernel of its own (cuda, planned without a GPU)") {

@@ -65,8 +65,8 @@ void follow(const std::filesystem::path& config, Device& device) {
     const double loss = (total - sum) / static_cast<double>(batch);
     sum = total;
     const double exact = expected["losses"][step];
-    const double allowed = 3.0 * expected["distance"][step].get<double>() +
-                           3e-6;  // a dozen units in the last place of the loss itself
+    const double allowed =
+        3.0 * expected["distance"][step].get<double>() + 3e-6;  // a dozen units in the last place of the loss itself
     INFO("step ", step);
     REQUIRE(std::abs(loss - exact) <= allowed);
   }
@@ -94,7 +94,9 @@ void follow_all(Device& device) {
   for (const auto& entry : std::filesystem::directory_iterator(golden)) {
     if (entry.path().extension() != ".yaml") continue;
     ++cases;
-    SUBCASE(entry.path().stem().c_str()) { follow(entry.path(), device); }
+    SUBCASE(entry.path().stem().c_str()) {
+      follow(entry.path(), device);
+    }
   }
   CHECK(cases == 12);
 }

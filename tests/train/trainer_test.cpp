@@ -136,7 +136,9 @@ TEST_CASE("a run stopped at any update and resumed has the bits and the history 
   Device* device = test::cuda_device();
   if (!device) return;
   for (const char* precision : {"fp32", "tf32", "bf16"}) {
-    SUBCASE(precision) { check_exact_resume(*device, precision); }
+    SUBCASE(precision) {
+      check_exact_resume(*device, precision);
+    }
   }
 }
 

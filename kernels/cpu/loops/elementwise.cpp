@@ -47,8 +47,8 @@ std::optional<KernelPlan> plan_cast(const KernelRequest& request) {
 std::unique_ptr<Launch> prepare_cast(const KernelRequest& request, const KernelPlan& plan) {
   const ElementwiseJob job{stored_elements(request, plan), request.threads};
   return loop_launch(
-      request,
-      request.outputs[0].dtype == DType::bf16 ? TRAINCTL_BEST(cast_to_bf16) : TRAINCTL_BEST(cast_from_bf16), job);
+      request, request.outputs[0].dtype == DType::bf16 ? TRAINCTL_BEST(cast_to_bf16) : TRAINCTL_BEST(cast_from_bf16),
+      job);
 }
 
 std::unique_ptr<Launch> prepare_dropout(const KernelRequest& request, const KernelPlan& plan) {
@@ -58,8 +58,10 @@ std::unique_ptr<Launch> prepare_dropout(const KernelRequest& request, const Kern
 }
 
 const RegisterLoops registered[] = {
-    {"multiply", plan_elementwise, prepare_elementwise}, {"scale", plan_elementwise, prepare_elementwise},
-    {"clamp", plan_elementwise, prepare_elementwise},    {"moving_average", plan_elementwise, prepare_moving_average},
+    {"multiply", plan_elementwise, prepare_elementwise},
+    {"scale", plan_elementwise, prepare_elementwise},
+    {"clamp", plan_elementwise, prepare_elementwise},
+    {"moving_average", plan_elementwise, prepare_moving_average},
     {"cast", plan_cast, prepare_cast},
     {"dropout", plan_dropout, prepare_dropout},
 };
