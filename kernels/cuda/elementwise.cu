@@ -1,4 +1,5 @@
-// multiply, scale, clamp, moving_average, channel_affine, dropout; increment, is_finite, accumulate.
+// multiply, scale, clamp, moving_average, channel_affine, dropout; increment, reciprocal, is_finite,
+// accumulate.
 #include "ops/elementwise.h"
 
 #include "kernels/cuda/elements.cuh"
@@ -132,6 +133,10 @@ __device__ double number(DType type, const void* operand) {
 
 __global__ void increment_kernel(const std::int64_t* n, std::int64_t* y) {
   *y = *n + 1;
+}
+
+__global__ void reciprocal_kernel(const float* s, float* y) {
+  *y = 1.0f / *s;
 }
 
 /// One warp.
@@ -286,6 +291,12 @@ std::unique_ptr<Launch> prepare_increment(const KernelRequest&, const KernelPlan
   });
 }
 
+std::unique_ptr<Launch> prepare_reciprocal(const KernelRequest&, const KernelPlan&) {
+  return make_launch([](const LaunchArguments& a) {
+    reciprocal_kernel<<<1, 1, 0, stream_of(a)>>>(in<float>(a, 0), out<float>(a, 0));
+  });
+}
+
 std::unique_ptr<Launch> prepare_is_finite(const KernelRequest& request, const KernelPlan&) {
   Scalars scalars{};
   for (const TensorType* type : request.inputs) scalars.types[scalars.count++] = type ? type->dtype : DType::f32;
@@ -312,6 +323,7 @@ const RegisterCuda registered[] = {
     {"channel_affine", plan_with_parameters, prepare_affine},
     {"dropout", plan_with_parameters, prepare_dropout},
     {"increment", plan_scalars, prepare_increment},
+    {"reciprocal", plan_scalars, prepare_reciprocal},
     {"is_finite", plan_scalars, prepare_is_finite},
     {"accumulate", plan_scalars, prepare_accumulate},
 };

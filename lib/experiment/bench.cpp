@@ -60,7 +60,8 @@ class Stepper {
     }
     scalars.set("position", offset_);
     scalars.set("step", step_);
-    session_.program({Phase::whole, "train", batch}).run();
+    for (int entry = 0; entry < blueprint.entries(); ++entry)
+      session_.program({Phase::whole, "train", batch, entry}).run();
     offset_ += batch;
     ++step_;
     return batch;

@@ -181,6 +181,7 @@ CheckReport check(const CheckOptions& options) {
   Blueprint blueprint(experiment.spec, describe_data(experiment.spec));
   const std::string wanted = options.device.empty() ? experiment.spec.trainer.device : options.device;
   const auto device = open_device(wanted, static_cast<int>(experiment.spec.trainer.threads));
+  InitialWeights(experiment.spec, blueprint.state());
   std::vector<PlannedProgram> programs;
   for (const ProgramKey& key : blueprint.programs()) {
     const auto graph = blueprint.build(key);

@@ -13,24 +13,6 @@
 namespace trainctl {
 namespace {
 
-/// A run's best checkpoint, else its newest whole one; or the file itself.
-CheckpointReader find_checkpoint(const std::filesystem::path& target) {
-  if (!std::filesystem::exists(target))
-    fail(ErrorKind::data, "{}: there is no such run or checkpoint", target.string());
-  if (!std::filesystem::is_directory(target)) return open_checkpoint(target);
-  CheckpointStore store(RunPaths{target}.checkpoints());
-  if (const auto best = store.best()) {
-    try {
-      return open_checkpoint(best->path);
-    } catch (const Error& error) {
-      log::warn("{}; taking the newest whole checkpoint instead", error.what());
-    }
-  }
-  auto found = store.newest_valid();
-  if (!found) fail(ErrorKind::data, "{}: the run has no checkpoint yet", target.string());
-  return std::move(found->reader);
-}
-
 ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& options) {
   if (options.config) return std::move(load_experiment(*options.config, options.overrides).spec);
   Node resolved = parse_yaml_text(reader.experiment_yaml(), reader.path().string() + ":/experiment");
@@ -45,7 +27,7 @@ ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& op
 EvaluateResult evaluate(const EvaluateOptions& options) {
   const double start = monotonic_seconds();
   EvaluateResult result;
-  const CheckpointReader reader = find_checkpoint(options.target);
+  const CheckpointReader reader = open_run_or_checkpoint(options.target);
   ExperimentSpec spec = spec_of(reader, options);
   result.checkpoint = reader.path();
   result.epoch = reader.int_attribute("epoch");

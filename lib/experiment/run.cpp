@@ -62,6 +62,7 @@ StartInfo start_info(const char* command, const std::vector<std::string>& argv, 
 RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   Running running = assemble(spec, device, static_cast<int>(spec.trainer.threads));
   Session& session = *running.session;
+  session.load_initial_weights();
   session.initialise();
   session.set_epoch("train", 0);
   session.scalars().set("position", std::int64_t{0});
@@ -72,7 +73,8 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
       session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
   }
   const Sampler& train = running.blueprint->sampler("train");
-  session.program({Phase::whole, "train", train.batch_samples(0)}).run();
+  for (int entry = 0; entry < running.blueprint->entries(); ++entry)
+    session.program({Phase::whole, "train", train.batch_samples(0), entry}).run();
   RunResult result;
   result.outcome.finished = true;
   result.outcome.reason = "dry run";
@@ -176,6 +178,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
     trainer.resume(*reader);
   } else {
     log::info("{} has no checkpoint; it begins at step 0", paths.root.string());
+    running.session->load_initial_weights();
     trainer.begin();
   }
   reader.reset();
@@ -231,6 +234,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
 
   // Everything that can fail for lack of data or memory has failed before a directory is made.
   Running running = assemble(spec, options.device, static_cast<int>(spec.trainer.threads));
+  running.session->load_initial_weights();
   RunDirectory directory = options.output
                                ? RunDirectory::create_at(*options.output)
                                : RunDirectory::allocate(spec.output.root.value, spec.output.project, spec.name);

@@ -19,6 +19,23 @@ Builder::Scope::~Scope() {
   builder_.path_.resize(path_length_);
 }
 
+Builder::ModelScope::ModelScope(Builder& builder, std::string prefix, bool training)
+    : builder_(builder),
+      prefix_(std::exchange(builder.prefix_, std::move(prefix))),
+      training_(std::exchange(builder.training_, training)),
+      layers_(builder.layers_.size()) {}
+
+Builder::ModelScope::~ModelScope() {
+  std::vector<BuiltLayer>& layers = builder_.layers_;
+  const std::string_view model = std::string_view(builder_.prefix_).substr(builder_.prefix_.find('/') + 1);
+  if (layers.size() > layers_) {
+    if (!builder_.built_.insert(builder_.prefix_).second) layers.resize(layers_);
+    for (std::size_t i = layers_; i < layers.size(); ++i) layers[i].path.insert(0, model);
+  }
+  builder_.prefix_ = std::move(prefix_);
+  builder_.training_ = training_;
+}
+
 Values Builder::apply(std::string_view op, AttributesPtr attributes, const Values& inputs) {
   return graph_->apply(OpRegistry::instance().get(op), std::move(attributes), inputs,
                        forward_ >= 0 ? graph_->nodes()[forward_].path : path_, forward_);

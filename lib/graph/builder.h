@@ -23,7 +23,7 @@ struct BuildContext {
 
 /// One layer as it was built, for the layer table.
 struct BuiltLayer {
-  std::string path;  ///< "layer1.0.conv"
+  std::string path;  ///< "layer1.0.conv"; "teacher/layer1.0.conv" where there are several models
   std::string type;  ///< "conv2d"
   int depth = 0;     ///< 0 for the model's own layers
   int first_node = 0;
@@ -80,8 +80,21 @@ class Builder {
   /// Layers built so far, outer before inner.
   std::vector<BuiltLayer>& layers() { return layers_; }
 
-  /// Prefix of parameter names: "model/" by default; a step with several models sets "teacher/" and so on.
-  void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
+  /// Makes another prefix of parameter names ("models/teacher/" instead of "model/") and another training() hold for as
+  /// long as it lives. A model that was built before adds nothing to layers().
+  class ModelScope {
+   public:
+    ModelScope(Builder& builder, std::string prefix, bool training);
+    ~ModelScope();
+    ModelScope(const ModelScope&) = delete;
+    ModelScope& operator=(const ModelScope&) = delete;
+
+   private:
+    Builder& builder_;
+    std::string prefix_;
+    bool training_;
+    std::size_t layers_;
+  };
 
   /// Gradients of a scalar objective with respect to `wrt` (null where it does not depend on one). Can be asked several
   /// times.
@@ -89,12 +102,14 @@ class Builder {
 
  private:
   friend class Scope;
+  friend class ModelScope;
   Graph* graph_;
   const BuildContext* context_;
   bool training_;
   std::string prefix_ = "model/";
   std::string path_;
   std::vector<BuiltLayer> layers_;
+  std::set<std::string, std::less<>> built_;  // prefixes of models whose layers are listed
   int forward_ = -1;
 };
 

@@ -69,8 +69,8 @@ Values Graph::apply(const Op& op, AttributesPtr attributes, const Values& inputs
 
 void Graph::update(int state, Value value) {
   require(value.type() == (*state_)[state].type, "a state variable is updated with a value of another type");
-  for (const Update& update : updates_) {
-    if (update.state == state) fail(ErrorKind::internal, "state '{}' is updated twice", (*state_)[state].name);
+  for (Update& update : updates_) {
+    if (update.state == state) return void(update.value = value.id());
   }
   updates_.push_back({state, value.id()});
 }

@@ -87,7 +87,8 @@ class Graph {
   Value state(int index);
   /// Adds a node; infers the types of its outputs. Throws a config Error if the op refuses its inputs.
   Values apply(const Op& op, AttributesPtr attributes, const Values& inputs, std::string path, int forward = -1);
-  /// The state variable takes `value` at the end of the program. Once per variable; `value` has the variable's type.
+  /// The state variable takes `value`, which has its type, at the end of the program. The last update counts: one that
+  /// builds on an earlier one (running statistics of a model that is applied twice) reads it by latest().
   void update(int state, Value value);
   /// The value the variable will have at the end, as far as updates are known: its update's value or its start.
   Value latest(int state);

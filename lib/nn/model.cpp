@@ -1,5 +1,7 @@
 #include "nn/model.h"
 
+#include <algorithm>
+
 namespace trainctl {
 namespace {
 
@@ -38,6 +40,8 @@ namespace {
 struct ModelKeys {
   OrderedMap<Block> blocks;
   std::optional<Component<Layer>> output;
+  std::vector<std::string> freeze;
+  std::optional<InitFrom> init_from;
 
   static Schema<ModelKeys> schema() {
     return Schema<ModelKeys>("A layer, as a rule a container; named blocks; what inference applies to the outputs.")
@@ -46,9 +50,23 @@ struct ModelKeys {
             "Layers by name, each with its `parameters`; the name is then a `type` wherever a layer may stand, and the "
             "parameters are keys beside it.")
         .field("output", &ModelKeys::output,
-               "A layer that evaluation and predictions apply to the outputs, and the loss does not: softmax.");
+               "A layer that evaluation and predictions apply to the outputs, and the loss does not: softmax.")
+        .field("freeze", &ModelKeys::freeze,
+               "Shell patterns over names of parameters (`0.*`) that stay as they are; with \"*\" the whole model is "
+               "used as in evaluation.")
+        .field("init_from", &ModelKeys::init_from, "A checkpoint whose weights the run begins with.");
   }
 };
+
+/// Reads a key of the model's own and takes it out of the map.
+template <typename X>
+void read_key(Node& root, std::string_view key, X& value, Diagnostics& diagnostics) {
+  const Node* given = root.find(key);
+  if (!given) return;
+  const Diagnostics::Scope scope(diagnostics, key);
+  if (!given->is_null()) detail::read(value, *given, diagnostics);
+  root.erase(key);
+}
 
 void read_model(Model& model, const Node& node, Diagnostics& diagnostics) {
   const std::size_t errors = diagnostics.total();
@@ -58,6 +76,8 @@ void read_model(Model& model, const Node& node, Diagnostics& diagnostics) {
     blocks = *given;
     root.erase("blocks");
   }
+  read_key(root, "freeze", model.freeze, diagnostics);
+  read_key(root, "init_from", model.init_from, diagnostics);
   std::optional<Node> output;
   if (const Node* given = node.find("output")) {
     if (!given->is_null()) output = *given;
@@ -79,10 +99,27 @@ void read_model(Model& model, const Node& node, Diagnostics& diagnostics) {
 Node write_model(const Model& model) {
   Node node = model.root.write();
   if (model.output) node.set("output", model.output.write());
+  if (!model.freeze.empty()) node.set("freeze", detail::write(model.freeze));
+  if (model.init_from) node.set("init_from", detail::write(*model.init_from));
   return node;
 }
 
 }  // namespace
+
+Schema<InitFrom> InitFrom::schema() {
+  return Schema<InitFrom>("Weights that a run begins with, from a checkpoint. A resume goes on with its own.")
+      .required("checkpoint", &InitFrom::checkpoint, "A checkpoint, or a run, whose best checkpoint is taken.")
+      .field("model", &InitFrom::model, "Which model of the checkpoint; by default its only one, or that of this name.")
+      .field("match", &InitFrom::match, non_empty(), "Shell patterns over names of parameters and buffers (`0.*`).")
+      .field("strict", &InitFrom::strict,
+             "Whether all that is matched must be there with the same shape, and nothing left over; else what fits is "
+             "taken.")
+      .example("{checkpoint: runs/examples/teacher-1, match: ['conv*'], strict: false}");
+}
+
+bool Model::frozen() const {
+  return std::ranges::find(freeze, "*") != freeze.end();
+}
 
 TypeInfo Bind<Model>::info() {
   TypeInfo info{.form = Form::component, .text = "layer", .object = &object_of<ModelKeys>, .kind = Layer::kind};

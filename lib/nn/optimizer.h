@@ -37,6 +37,7 @@ struct Optimizer {
   Live lr{1e-3};
   Live weight_decay{0.0};
   OrderedMap<ParameterGroup> groups;
+  std::vector<std::string> trains;
 
   virtual ~Optimizer() = default;
   /// Appends the update of one group: new parameters, new slots. Slots are groups like the parameters'
@@ -62,7 +63,10 @@ void Optimizer::common(Schema<T>& schema) {
              "How strongly weights are pulled to zero, as the optimizer defines.")
       .field("groups", &Optimizer::groups,
              "Parameters with hyper-parameters of their own, by patterns over their names; the first group that "
-             "matches takes a parameter.");
+             "matches takes a parameter.")
+      .field("trains", &Optimizer::trains,
+             "With several models: names of those that it updates; by default, one of `optimizers` updates the model of "
+             "its name, and `optimizer` all.");
 }
 
 }  // namespace trainctl

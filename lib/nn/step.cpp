@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "nn/functional.h"
+#include "nn/located.h"
 #include "ops/elementwise.h"
 #include "ops/metric.h"
 
@@ -35,6 +36,10 @@ std::vector<std::string> pattern_candidates(const std::vector<std::string>& name
   return {candidates.begin(), candidates.end()};
 }
 
+bool matches(const std::string& pattern, const std::string& name) {
+  return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+}
+
 // A parameter that no group has taken yet.
 struct Unowned {
   int state;
@@ -44,13 +49,10 @@ struct Unowned {
 // The parameters that the group's patterns match, taken out of `unowned`.
 std::vector<int> take_matching(const std::string& group, const ParameterGroup& patterns,
                                const std::vector<std::string>& all, std::vector<Unowned>& unowned) {
-  const auto matches = [](const std::string& pattern, const std::string& name) {
-    return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
-  };
   std::vector<int> taken;
   for (const std::string& pattern : patterns.match) {
     if (std::ranges::none_of(all, [&](const std::string& name) { return matches(pattern, name); })) {
-      fail(ErrorKind::config, "optimizer.groups.{}.match: no parameter matches '{}'.{}", group, pattern,
+      fail(ErrorKind::config, "groups.{}.match: no parameter matches '{}'.{}", group, pattern,
            suggestion(pattern, pattern_candidates(all)));
     }
     std::erase_if(unowned, [&](const Unowned& parameter) {
@@ -61,7 +63,7 @@ std::vector<int> take_matching(const std::string& group, const ParameterGroup& p
   }
   if (taken.empty()) {
     fail(ErrorKind::config,
-         "optimizer.groups.{}: the groups before it take all parameters that it matches; move it up, "
+         "groups.{}: the groups before it take all parameters that it matches; move it up, "
          "or remove it",
          group);
   }
@@ -86,23 +88,91 @@ void expect_all_reached(const Graph& graph, const Values& parameters, const Valu
 
 }  // namespace
 
-void Assembly::declare_groups(StateSpec& state, const Builder& model_graph) {
+std::string Assembly::prefix_of(std::string_view model_name) {
+  return model_name.empty() ? "model/" : fmt::format("models/{}/", model_name);
+}
+
+const Model& Assembly::model(std::string_view name) const {
+  if (name.empty() && models.size() == 1) return *models[0].model;
+  const auto found = std::ranges::find(models, name, &NamedModel::name);
+  if (found != models.end()) return *found->model;
+  std::vector<std::string> names;
+  for (const NamedModel& known : models) names.push_back(known.name.empty() ? "model" : known.name);
+  fail(ErrorKind::config, "the step needs a model '{}' under `models`. There {}: {}.", name,
+       names.size() == 1 ? "is" : "are", join(names, ", "));
+}
+
+const Component<Loss>& Assembly::required_loss(std::string_view step) const {
+  if (!loss) fail(ErrorKind::config, "the step '{}' needs a `loss`", step);
+  return *loss;
+}
+
+void Assembly::freeze(StateSpec& state) const {
+  for (const NamedModel& each : models) {
+    const std::string prefix = prefix_of(each.name);
+    std::vector<std::string> names;
+    for (int i = 0; i < state.size(); ++i) {
+      if (state[i].trainable && state[i].name.starts_with(prefix)) names.push_back(state[i].name.substr(prefix.size()));
+    }
+    for (const std::string& pattern : each.model->freeze) {
+      bool any = false;
+      for (const std::string& name : names) {
+        if (!matches(pattern, name)) continue;
+        any = true;
+        state.set_trainable(state.find(prefix + name), false);
+      }
+      if (!any && !names.empty()) {
+        fail(ErrorKind::config, "{}.freeze: no parameter matches '{}'.{}",
+             each.name.empty() ? "model" : "models." + each.name, pattern,
+             suggestion(pattern, pattern_candidates(names)));
+      }
+    }
+  }
+}
+
+std::vector<std::string> Assembly::models_of(std::size_t optimizer) const {
+  const NamedOptimizer& own = optimizers[optimizer];
+  if (!own.optimizer->trains.empty()) return own.optimizer->trains;
+  if (!own.name.empty()) return {own.name};
+  std::vector<std::string> all;
+  for (const NamedModel& each : models) all.push_back(each.name);
+  return all;
+}
+
+void Assembly::declare_groups(StateSpec& state) {
   require(groups_.empty(), "parameters are grouped once");
-  require(&model_graph.graph().state_spec() == &state, "the model's graph has another state");
+  freeze(state);
+  for (std::size_t i = 0; i < optimizers.size(); ++i) {
+    located(
+        optimizers[i].source, [] { return "optimizer"; }, [&] { declare_groups(state, i); });
+  }
+}
+
+void Assembly::declare_groups(StateSpec& state, std::size_t index) {
+  const auto& [optimizer_name, optimizer, source] = optimizers[index];
   std::vector<Unowned> unowned;
   std::vector<std::string> names;
-  for (int i = 0; i < state.size(); ++i) {
-    if (!state[i].trainable) continue;
-    unowned.push_back({i, parameter_name(state[i])});
-    names.push_back(unowned.back().name);
+  for (const std::string& model_name : models_of(index)) {
+    (void)model(model_name);
+    for (int i = 0; i < state.size(); ++i) {
+      if (!state[i].trainable || !state[i].name.starts_with(prefix_of(model_name))) continue;
+      if (state[i].root >= 0)
+        fail(ErrorKind::config, "two optimizers would update {}; let `trains` name other models",
+             parameter_name(state[i]));
+      unowned.push_back({i, parameter_name(state[i])});
+      names.push_back(unowned.back().name);
+    }
   }
   if (unowned.empty()) fail(ErrorKind::config, "the model has no parameters to train");
-  const auto declare = [&](const std::string& name, const std::vector<int>& members, const ParameterGroup* overrides) {
-    groups_.push_back({name, state.make_group("parameters/" + name, members), overrides});
+  const auto declare = [&](const std::string& group, const std::vector<int>& members, const ParameterGroup* overrides) {
+    const std::string name = optimizer_name.empty() ? group
+                             : group == rest_group  ? optimizer_name
+                                                    : optimizer_name + "." + group;
+    groups_.push_back({name, state.make_group("parameters/" + name, members), overrides, index});
   };
   for (const auto& [name, group] : optimizer->groups) {
     if (name == rest_group)
-      fail(ErrorKind::config, "optimizer.groups.{}: parameters of no group have this name; call it otherwise", name);
+      fail(ErrorKind::config, "groups.{}: parameters of no group have this name; call it otherwise", name);
     declare(name, take_matching(name, group, names, unowned), &group);
   }
   std::vector<int> rest;
@@ -110,22 +180,42 @@ void Assembly::declare_groups(StateSpec& state, const Builder& model_graph) {
   if (!rest.empty()) declare(rest_group, rest, nullptr);
 }
 
-Values Assembly::apply_model(Builder& builder, const Values& inputs) const {
+Values Assembly::apply_model(Builder& builder, std::string_view name, const Values& inputs) const {
   const auto cast = [&](const Value& value, DType to) {
     return value.type().dtype == to ? value : builder.apply1("cast", nn::attributes(CastAttributes(to)), {value});
   };
+  const Model& used = model(name);
+  const Builder::ModelScope scope(builder, prefix_of(name), builder.training() && !used.frozen());
   Values given;
   for (const Value& input : inputs) given.push_back(cast(input, activations));
-  Values outputs = model->build(builder, given);
+  Values outputs = used.build(builder, given);
   for (Value& output : outputs) output = cast(output, DType::f32);
   return outputs;
 }
 
+void Assembly::report_metrics(Builder& builder, std::string_view split, Value output, Value target) {
+  for (const auto& [name, metric] : *metrics) {
+    const auto what = [&name = name] { return fmt::format("metric '{}'", name); };
+    const auto terms =
+        located(metric.source(), what, [&, &metric = metric] { return metric->build(builder, output, target); });
+    report(builder, split, name, terms, metric.get());
+  }
+}
+
+void Assembly::give_output(Builder& builder, std::string_view model_name, Value output) const {
+  const Component<Layer>& activation = model(model_name).output;
+  if (activation) {
+    const Builder::ModelScope scope(builder, prefix_of(model_name), false);
+    output = only(build_child(builder, activation, "output", {output}), "the model's output");
+  }
+  builder.graph().output("output", output);
+}
+
 /// Each group's gradients, flat; summed over all batches of the update in `finish`.
-Values Assembly::gradients(Builder& builder, Value objective, Phase phase) const {
+Values Assembly::gradients(Builder& builder, Value objective, Phase phase, const std::vector<Group>& groups) const {
   StateSpec& state = builder.graph().state_spec();
   Values parameters;
-  for (const Group& group : groups_) {
+  for (const Group& group : groups) {
     for (const int member : state.members(group.parameters)) parameters.push_back(builder.graph().state(member));
   }
   const Values each = builder.gradients(objective, parameters);
@@ -133,7 +223,7 @@ Values Assembly::gradients(Builder& builder, Value objective, Phase phase) const
 
   Values flat;
   auto next = each.begin();
-  for (const Group& group : groups_) {
+  for (const Group& group : groups) {
     PackAttributes pack;
     pack.total = state[group.parameters].type.elements();
     for (const int member : state.members(group.parameters)) pack.offsets.push_back(state[member].root_offset);
@@ -162,12 +252,21 @@ Value Assembly::accumulate(Builder& builder, const Group& group, Value packed, P
   return sum;
 }
 
-void Assembly::optimize(Builder& builder, Value objective, Phase phase) const {
+void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer) const {
   require(phase != Phase::evaluate && !groups_.empty(), "nothing to optimize");
+  const auto found = std::ranges::find(optimizers, optimizer, &NamedOptimizer::name);
+  if (found == optimizers.end()) {
+    if (optimizer.empty()) fail(ErrorKind::config, "the step takes one `optimizer`, not several");
+    fail(ErrorKind::config, "the step needs `optimizers.{}`", optimizer);
+  }
+  std::vector<Group> groups;
+  std::ranges::copy_if(groups_, std::back_inserter(groups), [&](const Group& group) {
+    return group.optimizer == static_cast<std::size_t>(found - optimizers.begin());
+  });
   Graph& graph = builder.graph();
   Value weighted = objective;
   if (phase != Phase::whole) weighted = builder.apply1("scale", nullptr, {objective, graph.scalar("batch_weight")});
-  Values flat = gradients(builder, weighted, phase);
+  Values flat = gradients(builder, weighted, phase, groups);
   if (phase == Phase::begin || phase == Phase::accumulate) return;
 
   if (clip_grad_value) {
@@ -181,8 +280,9 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase) const {
     // The losses of an update's earlier batches are known only by their gradients.
     finite = builder.apply1("is_finite", nullptr, norm ? Values{objective, norm} : Values{objective});
   }
-  for (std::size_t i = 0; i < groups_.size(); ++i) {
-    optimizer->build(builder, {groups_[i].name, groups_[i].parameters, flat[i], scale, finite, groups_[i].overrides});
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    found->optimizer->build(builder,
+                            {groups[i].name, groups[i].parameters, flat[i], scale, finite, groups[i].overrides});
   }
 }
 

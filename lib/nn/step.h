@@ -33,10 +33,19 @@ enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
 /// The parts of an experiment that steps are assembled from, and what they have in common: gradients, clipping,
 /// updates, metric sums.
 struct Assembly {
-  const Model* model = nullptr;
-  const Component<Loss>* loss = nullptr;
+  struct NamedModel {
+    std::string name;  ///< empty for the only one
+    const Model* model = nullptr;
+  };
+  struct NamedOptimizer {
+    std::string name;  ///< empty for the only one
+    const Optimizer* optimizer = nullptr;
+    Source source{};
+  };
+  std::vector<NamedModel> models;
+  std::vector<NamedOptimizer> optimizers;
+  const Component<Loss>* loss = nullptr;  ///< null where the spec has none
   const Named<Metric>* metrics = nullptr;
-  const Optimizer* optimizer = nullptr;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
@@ -49,17 +58,28 @@ struct Assembly {
     const Metric* metric = nullptr;  ///< null: the mean of the first sum over the samples
   };
 
-  /// Groups the model's trainable parameters as the optimizer says, once, before the first training graph: call it when
-  /// a graph of the model exists. A group is laid out as "parameters/<group>". Throws a config Error for a pattern that
-  /// matches nothing, naming the nearest parameters.
-  void declare_groups(StateSpec& state, const Builder& model_graph);
-  /// The model's outputs for f32 inputs, f32 again whatever `activations` are.
-  Values apply_model(Builder& builder, const Values& inputs) const;
-  /// Gradients of `objective`, clipped (by value, then by norm over all groups), accumulated as `phase` says, and the
+  /// Freezes what the models freeze and groups the other trainable parameters as the optimizers say, once, before the
+  /// first training graph: call it when all models have been built. A group is laid out as "parameters/<group>". Throws
+  /// a config Error for a pattern that matches nothing, naming the nearest parameters.
+  void declare_groups(StateSpec& state);
+  /// A model's outputs for f32 inputs, f32 again whatever `activations` are. `name` is empty for the only model; a
+  /// config Error lists the models if there is none of that name. Parameters are "model/<path>", or
+  /// "models/<name>/<path>" where there are several. A frozen model is built as in evaluation.
+  Values apply_model(Builder& builder, std::string_view name, const Values& inputs) const;
+  const Model& model(std::string_view name) const;
+  /// "model/" or "models/<name>/".
+  static std::string prefix_of(std::string_view model_name);
+  /// The loss; a config Error that names the step where the spec has none.
+  const Component<Loss>& required_loss(std::string_view step) const;
+  /// Reports the experiment's metrics of an output and a target.
+  void report_metrics(Builder& builder, std::string_view split, Value output, Value target);
+  /// The output "output" for evaluation and predictions: after the model's `output` layer, if it has one.
+  void give_output(Builder& builder, std::string_view model_name, Value output) const;
+  /// By one optimizer (empty: the only one): gradients of `objective`, clipped (by value, then by norm over all groups), accumulated as `phase` says, and the
   /// update of every group. Except in `whole`, the objective is weighted by the scalar "batch_weight": this batch's
   /// samples over the update's. The gradients lie in the state "gradients/<group>", the sums of an update's batches in
   /// "accumulated/<group>"; neither is saved. A config Error names parameters that the objective does not depend on.
-  void optimize(Builder& builder, Value objective, Phase phase) const;
+  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}) const;
   /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
@@ -73,22 +93,35 @@ struct Assembly {
     std::string name;
     int parameters;
     const ParameterGroup* overrides;
+    std::size_t optimizer;  ///< index
   };
-  Values gradients(Builder& builder, Value objective, Phase phase) const;
+  void freeze(StateSpec& state) const;
+  void declare_groups(StateSpec& state, std::size_t optimizer);
+  /// Names of the models that an optimizer updates.
+  std::vector<std::string> models_of(std::size_t optimizer) const;
+  Values gradients(Builder& builder, Value objective, Phase phase, const std::vector<Group>& groups) const;
   Value accumulate(Builder& builder, const Group& group, Value packed, Phase phase) const;
 
   std::vector<Group> groups_;
   std::map<std::string, std::vector<Reported>, std::less<>> reported_;
 };
 
+/// What a graph of a step is for.
+struct StepProgram {
+  Phase phase = Phase::whole;
+  std::string_view split;
+  int entry = 0;  ///< one of Step::entries()
+};
+
 /// How a batch becomes losses, metrics and updates. One file each in lib/nn/steps; the default is `supervised`.
 struct Step {
   static constexpr const char* kind = "step";
   virtual ~Step() = default;
-  /// Appends the program of one phase for one batch of `split`. Evaluation gives the outputs "output" (after
-  /// Model::output) too.
-  virtual void build(Builder& builder, Assembly& assembly, Phase phase, std::string_view split,
-                     const Batch& batch) const = 0;
+  /// How many programs an update runs one after the other on the same batches, each with an optimizer of its own: two
+  /// for networks that take turns.
+  virtual int entries() const { return 1; }
+  /// Appends the program of one phase for one batch. Evaluation (of entry 0 alone) gives the output "output" too.
+  virtual void build(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const = 0;
 };
 
 }  // namespace trainctl

@@ -9,6 +9,11 @@
 #include "ops/support.h"
 
 namespace trainctl {
+
+std::string PowerAttributes::text() const {
+  return fmt::format("{}", exponent);
+}
+
 namespace {
 
 Activation activation_of(const Attributes& attributes) {
@@ -134,6 +139,33 @@ class ChannelAffine final : public Op {
   }
 };
 
+/// y = x^e where x > 0, else 0
+class Power final : public Op {
+ public:
+  std::string_view name() const override { return "power"; }
+  Types infer(const Attributes&, InputTypes inputs) const override {
+    expect_operands(name(), inputs, 1, 1);
+    return {*inputs[0]};
+  }
+  Values vjp(Builder& builder, const VjpArguments& arguments) const override {
+    const double exponent = as<PowerAttributes>(arguments.attributes).exponent;
+    const Value below =
+        builder.apply1("power", std::make_shared<PowerAttributes>(exponent - 1.0), {arguments.inputs[0]});
+    const Value dy = builder.apply1("scale", nullptr, {arguments.cotangents[0], builder.graph().constant(exponent)});
+    return {builder.apply1("multiply", nullptr, {dy, below})};
+  }
+  void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
+    const double exponent = as<PowerAttributes>(attributes).exponent;
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) {
+      const double x = (*inputs[0])[i];
+      outputs[0][i] = x <= 0.0 ? 0.0 : std::pow(x, exponent);
+    }
+  }
+  Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {
+    return cost_with_flops(4.0 * elements(outputs), inputs, outputs);
+  }
+};
+
 /// n + 1
 class Increment final : public Op {
  public:
@@ -145,6 +177,20 @@ class Increment final : public Op {
   }
   void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
     outputs[0][0] = (*inputs[0])[0] + 1.0;
+  }
+};
+
+/// 1 / s
+class Reciprocal final : public Op {
+ public:
+  std::string_view name() const override { return "reciprocal"; }
+  Types infer(const Attributes&, InputTypes inputs) const override {
+    expect_operands(name(), inputs, 1, 1);
+    expect_scalar(name(), inputs[0]);
+    return {*inputs[0]};
+  }
+  void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
+    outputs[0][0] = 1.0 / (*inputs[0])[0];
   }
 };
 
@@ -230,7 +276,9 @@ const RegisterOp<Add> add;
 const RegisterOp<Multiply> multiply;
 const RegisterOp<Scale> scale;
 const RegisterOp<ChannelAffine> channel_affine;
+const RegisterOp<Power> power;
 const RegisterOp<Increment> increment;
+const RegisterOp<Reciprocal> reciprocal;
 const RegisterOp<IsFinite> is_finite;
 const RegisterOp<Clamp> clamp;
 const RegisterOp<Cast> cast;

@@ -21,8 +21,16 @@ struct AddAttributes final : Attributes {
 };
 
 /// "increment": (n i64) -> n + 1.
+/// "reciprocal": (s f32 scalar) -> 1 / s. No gradient flows through it: it is for numbers that a policy drives.
 /// "is_finite": (scalars...) -> i32 1 if all are finite, else 0.
 /// "clamp": (x) -> min(max(x, -limit), limit); limit is an f32 scalar input: (x, limit).
+
+/// "power": (x) -> x^exponent where x > 0, else 0: negative exponents and fractions of them stay finite.
+struct PowerAttributes final : Attributes {
+  double exponent = 1.0;
+  explicit PowerAttributes(double e) : exponent(e) {}
+  std::string text() const override;
+};
 
 /// "cast": (x of a floating type) -> x rounded to `to`. Its vjp casts back.
 struct CastAttributes final : Attributes {

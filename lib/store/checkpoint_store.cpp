@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "store/run_directory.h"
 
 namespace trainctl {
 namespace fs = std::filesystem;
@@ -135,6 +136,23 @@ void CheckpointStore::rewind(std::int64_t step, std::optional<std::int64_t> best
       remove_file(file.path);
     }
   }
+}
+
+CheckpointReader open_run_or_checkpoint(const std::filesystem::path& target) {
+  if (!std::filesystem::exists(target))
+    fail(ErrorKind::data, "{}: there is no such run or checkpoint", target.string());
+  if (!std::filesystem::is_directory(target)) return open_checkpoint(target);
+  CheckpointStore store(RunPaths{target}.checkpoints());
+  if (const auto best = store.best()) {
+    try {
+      return open_checkpoint(best->path);
+    } catch (const Error& error) {
+      log::warn("{}; taking the newest whole checkpoint instead", error.what());
+    }
+  }
+  auto found = store.newest_valid();
+  if (!found) fail(ErrorKind::data, "{}: the run has no checkpoint yet", target.string());
+  return std::move(found->reader);
 }
 
 }  // namespace trainctl

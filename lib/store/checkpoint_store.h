@@ -67,4 +67,7 @@ class CheckpointStore {
   std::filesystem::path folder_;
 };
 
+/// Opens a checkpoint file, or of a run the best one, else the newest whole one. A data Error if there is none.
+CheckpointReader open_run_or_checkpoint(const std::filesystem::path& target);
+
 }  // namespace trainctl

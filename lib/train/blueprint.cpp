@@ -49,7 +49,8 @@ std::string last_component(const std::string& path) {
 std::string ProgramKey::text() const {
   static constexpr const char* phases[] = {"whole step", "first of an update", "within an update", "last of an update",
                                            "evaluation"};
-  return fmt::format("{}: {}, {} samples", split, phases[static_cast<int>(phase)], samples);
+  return fmt::format("{}: {}{}, {} samples", split, phases[static_cast<int>(phase)],
+                     entry ? fmt::format(" (program {})", entry + 1) : "", samples);
 }
 
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
@@ -60,10 +61,13 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
   find_driven(problems);
   context_.seed = static_cast<std::uint64_t>(spec.seed);
 
-  assembly_.model = &spec.model;
-  assembly_.loss = &spec.loss;
+  if (spec.model) assembly_.models.push_back({"", &*spec.model});
+  for (const auto& [name, model] : spec.models) assembly_.models.push_back({name, &model});
+  if (spec.loss) assembly_.loss = &*spec.loss;
   assembly_.metrics = &spec.metrics;
-  assembly_.optimizer = spec.optimizer.get();
+  if (spec.optimizer) assembly_.optimizers.push_back({"", spec.optimizer->get(), spec.optimizer->source()});
+  for (const auto& [name, optimizer] : spec.optimizers)
+    assembly_.optimizers.push_back({name, optimizer.get(), optimizer.source()});
   assembly_.activations = spec.trainer.precision == Precision::bf16 ? DType::bf16 : DType::f32;
   assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
   assembly_.clip_grad_value = spec.trainer.clip_grad_value;
@@ -73,16 +77,16 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
 }
 
 void Blueprint::build_all() {
-  // The model alone comes first: it declares the parameters that the optimizer's groups divide among themselves.
-  model_graph_ = std::make_unique<Graph>(state_);
-  Builder builder(*model_graph_, context_, trains());
+  // Evaluation comes first: it declares the parameters that the optimizers' groups divide among themselves.
   const std::string split = trains() ? "train" : data_.begin()->first;
+  model_graph_ = std::make_unique<Graph>(state_);
+  Builder builder(*model_graph_, context_, false);
   const Batch first = batch(builder, split, sampler(split).options().batch_size);
-  spec_.model.build(builder, {first.field("input")});
+  spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
   layers_ = builder.layers();
   Diagnostics problems;
   const bool grouped =
-      !trains() || attempt(problems, spec_.optimizer.source(), [&] { assembly_.declare_groups(state_, builder); });
+      !trains() || attempt(problems, Source(), [&] { assembly_.declare_groups(state_); });
   for (const ProgramKey& key : programs()) {
     // Without groups there are no updates; evaluation shows what else is wrong.
     if (!grouped && key.phase != Phase::evaluate) continue;
@@ -120,7 +124,11 @@ void Blueprint::make_schedule() {
 void Blueprint::find_driven(Diagnostics& problems) {
   const std::map<std::string, double> numbers = live_numbers(spec_);
   std::map<std::string, std::string> owners;
-  driven_.push_back({"optimizer.lr", "lr", numbers.at("optimizer.lr"), nullptr});
+  if (spec_.optimizer) driven_.push_back({"optimizer.lr", "lr", numbers.at("optimizer.lr"), nullptr});
+  for (const auto& [name, optimizer] : spec_.optimizers) {
+    const std::string path = fmt::format("optimizers.{}.lr", name);
+    driven_.push_back({path, fmt::format("lr/{}", name), numbers.at(path), nullptr});
+  }
   for (const auto& [name, policy] : spec_.policies) {
     const std::string target(policy->target());
     if (target.empty()) continue;
@@ -138,8 +146,8 @@ void Blueprint::find_driven(Diagnostics& problems) {
       continue;
     }
     context_.live.insert(target);
-    if (target == "optimizer.lr") {
-      driven_[0].policy = policy.get();
+    if (const auto shown = std::ranges::find(driven_, target, &DrivenValue::path); shown != driven_.end()) {
+      shown->policy = policy.get();
     } else {
       driven_.push_back({target,
                          target.starts_with("optimizer.") && !target.starts_with("optimizer.groups.")
@@ -183,7 +191,7 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   auto graph = std::make_unique<Graph>(state_);
   Builder builder(*graph, context_, key.phase != Phase::evaluate);
   const Batch values = batch(builder, key.split, key.samples);
-  spec_.step->build(builder, assembly_, key.phase, key.split, values);
+  spec_.step->build(builder, assembly_, {key.phase, key.split, key.entry}, values);
   return graph;
 }
 
@@ -205,14 +213,17 @@ std::vector<ProgramKey> Blueprint::training_programs() const {
   const std::int64_t full = train.options().batch_size;
   const std::int64_t ragged = train.epoch_samples() % full;
   const std::int64_t accumulate = spec_.trainer.accumulate;
+  const auto add = [&](Phase phase, std::int64_t samples) {
+    for (int entry = 0; entry < entries(); ++entry) keys.push_back({phase, "train", samples, entry});
+  };
   if (accumulate == 1) {
-    if (train.epoch_samples() >= full) keys.push_back({Phase::whole, "train", full});
-    if (ragged) keys.push_back({Phase::whole, "train", ragged});
+    if (train.epoch_samples() >= full) add(Phase::whole, full);
+    if (ragged) add(Phase::whole, ragged);
   } else {
-    for (const Phase phase : {Phase::begin, Phase::accumulate, Phase::finish}) keys.push_back({phase, "train", full});
+    for (const Phase phase : {Phase::begin, Phase::accumulate, Phase::finish}) add(phase, full);
     const std::int64_t in_last_window = train.batches() % accumulate;  // batches of the epoch's last update
-    if (in_last_window == 1) keys.push_back({Phase::whole, "train", ragged ? ragged : full});
-    if (in_last_window != 1 && ragged) keys.push_back({Phase::finish, "train", ragged});
+    if (in_last_window == 1) add(Phase::whole, ragged ? ragged : full);
+    if (in_last_window != 1 && ragged) add(Phase::finish, ragged);
   }
   return keys;
 }

@@ -22,6 +22,7 @@ struct ProgramKey {
   Phase phase = Phase::whole;
   std::string split = "train";
   std::int64_t samples = 0;
+  int entry = 0;  ///< which of the step's programs of an update
   friend auto operator<=>(const ProgramKey&, const ProgramKey&) = default;
   /// "train whole 128", "val 1000": for tables and messages.
   std::string text() const;
@@ -62,7 +63,9 @@ class Blueprint {
   const Schedule& schedule() const { return schedule_; }
   /// Driven values, the learning rate first.
   const std::vector<DrivenValue>& driven() const { return driven_; }
-  /// The model's layers as one training batch builds them.
+  /// Programs that an update runs, one after the other.
+  int entries() const { return spec_.step->entries(); }
+  /// The models' layers as one training batch builds them.
   const std::vector<BuiltLayer>& layers() const { return layers_; }
   /// The graph that layers() refers to.
   const Graph& model_graph() const { return *model_graph_; }

@@ -108,8 +108,14 @@ void Session::set_epoch(std::string_view split, std::int64_t epoch) {
   data.order_epoch = epoch;
 }
 
+void Session::load_initial_weights() {
+  initial_weights_ = InitialWeights(blueprint_.spec(), blueprint_.state());
+}
+
 void Session::initialise() {
   state_.initialise(static_cast<std::uint64_t>(blueprint_.spec().seed));
+  initial_weights_.write(state_);
+  initial_weights_ = {};
 }
 
 void Session::clear_sums(std::string_view split) {

@@ -12,6 +12,7 @@
 #include "data/dataset.h"
 #include "program/program.h"
 #include "train/blueprint.h"
+#include "train/initial_weights.h"
 
 namespace trainctl {
 
@@ -45,6 +46,8 @@ class Session {
   void reserve();
   /// Brings the split's order for an epoch to the device, unless it is there.
   void set_epoch(std::string_view split, std::int64_t epoch);
+  /// Reads what the models' `init_from` name, for initialise(); a resume does without.
+  void load_initial_weights();
   /// Fills all state as a fresh run begins.
   void initialise();
   /// Metric sums of a split: to zero, and as values over `samples` samples.
@@ -70,6 +73,7 @@ class Session {
   StateStore state_;
   ScalarRow scalars_;
   ProgramSet programs_;
+  InitialWeights initial_weights_;
   std::map<std::string, SplitData, std::less<>> data_;
   std::map<ProgramKey, Plan> planned_;  ///< not compiled yet
   std::map<ProgramKey, Program*> compiled_;

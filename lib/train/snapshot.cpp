@@ -115,6 +115,7 @@ void Snapshot::restore(const CheckpointReader& reader) {
 }
 void Snapshot::restore_model(const CheckpointReader& reader) {
   restore_prefix(reader, "model/");
+  restore_prefix(reader, "models/");
 }
 
 }  // namespace trainctl

@@ -88,17 +88,30 @@ Schema<OutputSpec> OutputSpec::schema() {
       .field("project", &OutputSpec::project, non_empty(), "Folder of this project's runs.");
 }
 
+void ExperimentSpec::check(Diagnostics& diagnostics, const Node& node) const {
+  if (!model && models.items.empty()) diagnostics.error(node, "missing key 'model': the layers.");
+  if (model && !models.items.empty())
+    diagnostics.error(node, "both 'model' and 'models' are given; put the one among the others.");
+  if (!optimizer && optimizers.items.empty())
+    diagnostics.error(node, "missing key 'optimizer': how parameters follow their gradients.");
+  if (optimizer && !optimizers.items.empty())
+    diagnostics.error(node, "both 'optimizer' and 'optimizers' are given; put the one among the others.");
+}
+
 Schema<ExperimentSpec> ExperimentSpec::schema() {
   return Schema<ExperimentSpec>("An experiment.")
       .required("version", &ExperimentSpec::version, between(1, 1), "Version of this format.")
       .required("name", &ExperimentSpec::name, non_empty(), "Name of the run's folder.", resume(Resume::safe))
       .field("seed", &ExperimentSpec::seed, at_least(0), "Seed of everything random.")
       .required("data", &ExperimentSpec::data, "Training, validation and test data.")
-      .required("model", &ExperimentSpec::model, "The layers.")
+      .field("model", &ExperimentSpec::model, "The layers.")
+      .field("models", &ExperimentSpec::models, "Several models by name, for steps that take them, instead of `model`.")
       .field("step", &ExperimentSpec::step, "How a batch becomes losses, metrics and updates.")
-      .required("loss", &ExperimentSpec::loss, "What training makes small.")
+      .field("loss", &ExperimentSpec::loss, "What training makes small; a step may do without.")
       .field("metrics", &ExperimentSpec::metrics, "What is measured beside the loss.", resume(Resume::forced))
-      .required("optimizer", &ExperimentSpec::optimizer, "How parameters follow their gradients.")
+      .field("optimizer", &ExperimentSpec::optimizer, "How parameters follow their gradients.")
+      .field("optimizers", &ExperimentSpec::optimizers,
+             "Several optimizers by name, for steps that take them, instead of `optimizer`.")
       .field("policies", &ExperimentSpec::policies, "What changes while training goes on, and when it stops.",
              resume(Resume::forced))
       .required("trainer", &ExperimentSpec::trainer, "How long training goes on and on what it runs.")
@@ -108,8 +121,6 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .later("results", "result packages")
       .later("loggers", "loggers; history.json and steps.jsonl are always written")
       .later("values", "named values of a step")
-      .later("models", "several models")
-      .later("optimizers", "several optimizers")
       .later("modules", "components from shared objects");
 }
 

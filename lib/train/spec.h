@@ -97,16 +97,19 @@ struct ExperimentSpec {
   std::string name;
   std::int64_t seed = 0;
   DataSpec data;
-  Model model;
+  std::optional<Model> model;
+  OrderedMap<Model> models;
   Component<Step> step{"supervised"};
-  Component<Loss> loss;
+  std::optional<Component<Loss>> loss;
   Named<Metric> metrics;
-  Component<Optimizer> optimizer;
+  std::optional<Component<Optimizer>> optimizer;
+  Named<Optimizer> optimizers;
   Named<Policy> policies;
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
   OutputSpec output;
   static Schema<ExperimentSpec> schema();
+  void check(Diagnostics& diagnostics, const Node& node) const;
 };
 
 }  // namespace trainctl

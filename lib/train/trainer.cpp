@@ -141,13 +141,13 @@ void Trainer::set_driven() {
   }
 }
 
-void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples) {
+void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples, int entry) {
   Position& at = host_.position;
   ScalarRow& scalars = session_.scalars();
   scalars.set(position_slot_, at.offset);
   scalars.set(step_slot_, at.batch);
   scalars.set(weight_slot_, static_cast<float>(static_cast<double>(samples) / static_cast<double>(update_samples)));
-  session_.program({phase, "train", samples}).run();
+  session_.program({phase, "train", samples, entry}).run();
   at.offset += samples;
   at.samples += samples;
   ++at.batch;
@@ -160,12 +160,16 @@ void Trainer::update() {
   const std::int64_t left = sampler.epoch_samples() - host_.position.offset;
   const std::int64_t update_samples = std::min(left, accumulate * sampler.options().batch_size);
   const std::int64_t batches = (update_samples + sampler.options().batch_size - 1) / sampler.options().batch_size;
-  for (std::int64_t i = 0; i < batches; ++i) {
-    const Phase phase = batches == 1      ? Phase::whole
-                        : i == 0          ? Phase::begin
-                        : i + 1 < batches ? Phase::accumulate
-                                          : Phase::finish;
-    run_batch(phase, sampler.batch_samples(host_.position.offset), update_samples);
+  const Position start = host_.position;
+  for (int entry = 0; entry < session_.blueprint().entries(); ++entry) {
+    host_.position = start;  // each program of the update sees the same batches
+    for (std::int64_t i = 0; i < batches; ++i) {
+      const Phase phase = batches == 1      ? Phase::whole
+                          : i == 0          ? Phase::begin
+                          : i + 1 < batches ? Phase::accumulate
+                                            : Phase::finish;
+      run_batch(phase, sampler.batch_samples(host_.position.offset), update_samples, entry);
+    }
   }
   ++host_.position.step;
 }

@@ -58,7 +58,7 @@ class Trainer {
   /// Updates until the epoch's end, a report, or an interrupt.
   Interrupt train_until_report();
   void update();
-  void run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples);
+  void run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples, int entry);
   void set_driven();
   void log_step();
   /// Validation from its beginning; false if interrupted.

@@ -28,17 +28,17 @@ struct Experiment {
         loss(from_yaml<Component<Loss>>(loss_yaml, "loss")),
         metrics(from_yaml<Named<Metric>>("{accuracy: {}, top: {type: top_k_accuracy, k: 2}}", "metrics")),
         optimizer(from_yaml<Component<Optimizer>>(optimizer_yaml, "optimizer")) {
-    assembly.model = &model;
+    assembly.models = {{"", &model}};
     assembly.loss = &loss;
     assembly.metrics = &metrics;
-    assembly.optimizer = optimizer.get();
+    assembly.optimizers = {{"", optimizer.get()}};
   }
 
   void declare(const Shape& input) {
     Graph graph(state);
     Builder builder(graph, context, true);
     model.build(builder, {graph.input("input", {DType::f32, input})});
-    assembly.declare_groups(state, builder);
+    assembly.declare_groups(state);
   }
 
   /// Runs one program on samples [first, first + count) and takes its updates.
@@ -51,7 +51,7 @@ struct Experiment {
     const Batch batch{{{"input", graph.input("input", {DType::f32, shape})},
                        {"target", graph.input("target", {DType::i64, {count}})}},
                       count};
-    step->build(builder, assembly, phase, phase == Phase::evaluate ? "val" : "train", batch);
+    step->build(builder, assembly, {phase, phase == Phase::evaluate ? "val" : "train"}, batch);
     bindings.inputs["input"] = rows(inputs, first, count);
     bindings.inputs["target"] = rows(targets, first, count);
     bindings.inputs["batch_weight"] = RefTensor(Shape{}, weight);

@@ -44,6 +44,8 @@ const RegisterCases cases({
     {"channel_affine", "vector", nullptr, {wanted({5, 7}), wanted({7}), wanted({7})}},
     {"channel_affine", "image", nullptr, {wanted({2, 3, 5, 4}), wanted({3}), wanted({3})}},
     {"channel_affine", "channels of 16", nullptr, {f32({3, 32, 7, 5}), f32({32}), f32({32})}},
+    {"reciprocal", "of four", nullptr, {scalar(4.0)}},
+    {"reciprocal", "of a third", nullptr, {scalar(-1.0 / 3.0)}},
     {"increment", "one", nullptr, {scalar(41, DType::i64)}, Match::exact},
     {"is_finite", "all", nullptr, {scalar(1.0), scalar(-3e38), scalar(0.0)}, Match::exact},
     {"is_finite", "infinite", nullptr, {scalar(1.0), scalar(HUGE_VAL)}, Match::exact},

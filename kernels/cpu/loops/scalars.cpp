@@ -1,4 +1,5 @@
-// Ops on scalars, where a loop would have one turn: increment, is_finite, accumulate, clip_factor.
+// Ops on scalars, where a loop would have one turn: increment, reciprocal, is_finite, accumulate,
+// clip_factor.
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -37,6 +38,10 @@ void increment(const ScalarJob&, const Operands& operands) {
   *operands.out<std::int64_t>(0) = *operands.in<std::int64_t>(0) + 1;
 }
 
+void reciprocal(const ScalarJob&, const Operands& operands) {
+  *operands.out<float>(0) = 1.0f / *operands.in<float>(0);
+}
+
 void is_finite(const ScalarJob& job, const Operands& operands) {
   bool finite = true;
   for (int i = 0; i < operands.input_count; ++i) {
@@ -71,6 +76,7 @@ std::unique_ptr<Launch> prepare_scalars(const KernelRequest& request, const Kern
   ScalarJob job{1, types->data()};
   if (request.op == "accumulate") job.factor = as<AccumulateAttributes>(*request.attributes).factor;
   const auto loop = request.op == "increment"    ? increment
+                    : request.op == "reciprocal" ? reciprocal
                     : request.op == "is_finite"  ? is_finite
                     : request.op == "accumulate" ? accumulate
                                                  : clip_factor;
@@ -79,6 +85,7 @@ std::unique_ptr<Launch> prepare_scalars(const KernelRequest& request, const Kern
 
 const RegisterLoops registered[] = {
     {"increment", plan_scalars, prepare_scalars},
+    {"reciprocal", plan_scalars, prepare_scalars},
     {"is_finite", plan_scalars, prepare_scalars},
     {"accumulate", plan_scalars, prepare_scalars},
     {"clip_factor", plan_scalars, prepare_scalars},
