@@ -52,7 +52,7 @@ std::vector<int> take_matching(const std::string& group, const ParameterGroup& p
   std::vector<int> taken;
   for (const std::string& pattern : patterns.match) {
     if (std::ranges::none_of(all, [&](const std::string& name) { return matches(pattern, name); })) {
-      fail(ErrorKind::config, "groups.{}.match: no parameter matches '{}'.{}", group, pattern,
+      fail(ErrorKind::config, "{}.match: no parameter matches '{}'.{}", group, pattern,
            suggestion(pattern, pattern_candidates(all)));
     }
     std::erase_if(unowned, [&](const Unowned& parameter) {
@@ -63,7 +63,7 @@ std::vector<int> take_matching(const std::string& group, const ParameterGroup& p
   }
   if (taken.empty()) {
     fail(ErrorKind::config,
-         "groups.{}: the groups before it take all parameters that it matches; move it up, "
+         "{}: the groups before it take all parameters that it matches; move it up, "
          "or remove it",
          group);
   }
@@ -143,8 +143,12 @@ void Assembly::declare_groups(StateSpec& state) {
   require(groups_.empty(), "parameters are grouped once");
   freeze(state);
   for (std::size_t i = 0; i < optimizers.size(); ++i) {
-    located(
-        optimizers[i].source, [] { return "optimizer"; }, [&] { declare_groups(state, i); });
+    try {
+      declare_groups(state, i);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::config || !optimizers[i].source.file) throw;
+      throw ConfigError({{optimizers[i].source, "", error.what()}}, 1);
+    }
   }
 }
 
@@ -164,6 +168,7 @@ void Assembly::declare_groups(StateSpec& state, std::size_t index) {
     }
   }
   if (unowned.empty()) fail(ErrorKind::config, "the model has no parameters to train");
+  const std::string path = optimizer_name.empty() ? "optimizer" : "optimizers." + optimizer_name;
   const auto declare = [&](const std::string& group, const std::vector<int>& members, const ParameterGroup* overrides) {
     const std::string name = optimizer_name.empty() ? group
                              : group == rest_group  ? optimizer_name
@@ -172,8 +177,8 @@ void Assembly::declare_groups(StateSpec& state, std::size_t index) {
   };
   for (const auto& [name, group] : optimizer->groups) {
     if (name == rest_group)
-      fail(ErrorKind::config, "groups.{}: parameters of no group have this name; call it otherwise", name);
-    declare(name, take_matching(name, group, names, unowned), &group);
+      fail(ErrorKind::config, "{}.groups.{}: parameters of no group have this name; call it otherwise", path, name);
+    declare(name, take_matching(fmt::format("{}.groups.{}", path, name), group, names, unowned), &group);
   }
   std::vector<int> rest;
   for (const Unowned& parameter : unowned) rest.push_back(parameter.state);
