@@ -6,9 +6,14 @@
 #include <libdeflate.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <openssl/crypto.h>
+#include <png.h>
 #include <spdlog/version.h>
 #include <zlib.h>
 
+#include <cstdio>  // for jpeglib.h
+// clang-format off
+#include <jpeglib.h>
+// clang-format on
 #include <CLI/Version.hpp>
 #include <nlohmann/json.hpp>
 
@@ -25,6 +30,17 @@ std::string hdf5() {
   return dotted(major, minor, patch);
 }
 
+// libjpeg-turbo gives its version as bare tokens.
+#define TRAINCTL_TEXT_OF(tokens) #tokens
+#define TRAINCTL_TEXT(tokens) TRAINCTL_TEXT_OF(tokens)
+std::string libjpeg() {
+#ifdef LIBJPEG_TURBO_VERSION
+  return TRAINCTL_TEXT(LIBJPEG_TURBO_VERSION);
+#else
+  return fmt::format("libjpeg {}", JPEG_LIB_VERSION);
+#endif
+}
+
 std::string onednn() {
   const dnnl_version_t* version = dnnl_version();
   return dotted(static_cast<unsigned>(version->major), static_cast<unsigned>(version->minor),
@@ -37,6 +53,8 @@ const RegisterLibrary registered[] = {
     {"OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING)},
     {"fmt", dotted(FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100)},
     {"libdeflate", LIBDEFLATE_VERSION_STRING},
+    {"libjpeg-turbo", libjpeg()},
+    {"libpng", png_get_libpng_ver(nullptr)},
     {"nlohmann/json", dotted(NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
     {"oneDNN", onednn()},
     {"spdlog", dotted(SPDLOG_VER_MAJOR, SPDLOG_VER_MINOR, SPDLOG_VER_PATCH)},

@@ -1,3 +1,7 @@
+#include <charconv>
+
+#include "base/error.h"
+#include "base/text.h"
 #include "run_command.h"
 
 namespace trainctl::app {
@@ -14,11 +18,14 @@ class Train final : public Command {
     arguments.choice(
         "--resume", resume_, {"auto"},
         "Continue the newest run of this project and name that agrees with the config; start one if there is none.");
+    arguments.option("--fold", fold_, "NUMBER",
+                     "Train with this fold of data.train.subset and data.val.subset, counted from 0.");
     arguments.flag("--dry-run", options_.dry_run,
                    "Check, compile, run one training and one validation batch, write nothing.");
     arguments.example("trainctl train experiment.yaml");
     arguments.example(
         "trainctl train experiment.yaml --set optimizer.lr=2e-3 --set trainer.max='5 epochs' --unset policies.stop");
+    arguments.example("for fold in 0 1 2 3 4; do trainctl train experiment.yaml --fold $fold; done");
     arguments.example(
         "trainctl train experiment.yaml --resume auto     # in a batch job: run it again after exit code 85");
   }
@@ -27,13 +34,22 @@ class Train final : public Command {
     options_.config = config_;
     if (!output_.empty()) options_.output = output_;
     options_.resume_auto = resume_ == "auto";
+    if (!fold_.empty()) options_.fold = parse_fold();
     options_.argv = globals.argv;
     return run_and_show(globals, [&](Observer& observer) { return train(options_, observer); });
   }
 
  private:
+  std::int64_t parse_fold() const {
+    std::int64_t fold = 0;
+    const char* end = fold_.data() + fold_.size();
+    const auto [stop, error] = std::from_chars(fold_.data(), end, fold);
+    if (error == std::errc() && stop == end && fold >= 0) return fold;
+    fail(ErrorKind::usage, "--fold: expected a number from 0, got '{}'", printable(fold_));
+  }
+
   TrainOptions options_;
-  std::string config_, output_, resume_;
+  std::string config_, output_, resume_, fold_;
 };
 
 }  // namespace

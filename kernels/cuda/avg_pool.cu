@@ -89,9 +89,7 @@ template <typename T, int V>
 __global__ void avg_pool_backward_kernel(const __grid_constant__ Pool pool, const T* dy, T* dx) {
   each_item(pool, [&](std::uint32_t item) {
     const Pixel p = pixel_of(pool, item);
-    const Windows rows = windows_over(p.row, pool.pad_height, pool.kernel_height, pool.stride_height, pool.out_height);
-    const Windows columns =
-        windows_over(p.column, pool.pad_width, pool.kernel_width, pool.stride_width, pool.out_width);
+    const Windows rows = windows_over_row(pool, p.row), columns = windows_over_column(pool, p.column);
     float sum[V] = {};
     for (int i = rows.first; i < rows.end; ++i) {
       for (int j = columns.first; j < columns.end; ++j) {

@@ -29,6 +29,14 @@ __device__ inline float curve(const Activation& f, float x) {
       return 1.0f / (1.0f + expf(-x));
     case Activation::Kind::tanh:
       return tanhf(x);
+    case Activation::Kind::hardswish: {
+      const float gate = x + 3.0f < 0.0f ? 0.0f : x + 3.0f > 6.0f ? 6.0f : x + 3.0f;
+      return x * gate / 6.0f;
+    }
+    case Activation::Kind::softplus: {
+      const float scaled = alpha * x;
+      return ((scaled < 0.0f ? 0.0f : scaled) + log1pf(expf(-fabsf(scaled)))) / alpha;
+    }
   }
   return x;
 }
@@ -63,6 +71,10 @@ __device__ inline float curve_slope(const Activation& f, float saved) {
       return saved * (1.0f - saved);
     case Activation::Kind::tanh:
       return 1.0f - saved * saved;
+    case Activation::Kind::hardswish:
+      return saved <= -3.0f ? 0.0f : saved >= 3.0f ? 1.0f : saved / 3.0f + 0.5f;
+    case Activation::Kind::softplus:
+      return -expm1f(-alpha * saved);
   }
   return 1.0f;
 }

@@ -1,4 +1,4 @@
-// multiply, scale, clamp, moving_average, channel_affine, dropout; increment, reciprocal, is_finite,
+// multiply, scale, power, clamp, moving_average, channel_affine, dropout; increment, reciprocal, is_finite,
 // accumulate.
 #include "ops/elementwise.h"
 
@@ -17,6 +17,14 @@ struct Multiply {
 struct Scale {
   const float* factor;
   __device__ float operator()(const float (&x)[1], std::int64_t) const { return __ldg(factor) * x[0]; }
+};
+
+struct Power {
+  float exponent;
+  __device__ float operator()(const float (&x)[1], std::int64_t) const {
+    if (x[0] <= 0.0f) return 0.0f;
+    return exponent == 1.0f ? x[0] : powf(x[0], exponent);
+  }
 };
 
 struct Clamp {
@@ -196,6 +204,24 @@ std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, con
   });
 }
 
+std::optional<KernelPlan> plan_single(const KernelRequest& request) {
+  if (!is_float(request.outputs[0].dtype) || !all_of_type(request, request.outputs[0].dtype)) return std::nullopt;
+  KernelPlan plan = uniform_plan(request, shared_image_layout(request), "cuda");
+  plan.in_place = {{0, 0}};
+  return plan;
+}
+
+std::unique_ptr<Launch> prepare_power(const KernelRequest& request, const KernelPlan& plan) {
+  const std::int64_t n = stored_elements(request, plan);
+  const Power function{static_cast<float>(as<PowerAttributes>(*request.attributes).exponent)};
+  return with_float(request.outputs[0].dtype, [&](auto zero) {
+    using T = decltype(zero);
+    return make_launch([=](const LaunchArguments& a) {
+      map<float>(Sources<T, 1>{{in<T>(a, 0)}}, out<T>(a, 0), n, function, stream_of(a));
+    });
+  });
+}
+
 /// scale and clamp.
 template <typename Function>
 std::unique_ptr<Launch> prepare_with_scalar(const KernelRequest& request, const KernelPlan& plan) {
@@ -319,6 +345,7 @@ const RegisterCuda registered[] = {
     {"multiply", plan_pairs, prepare_multiply},
     {"moving_average", plan_pairs, prepare_moving_average},
     {"scale", plan_with_parameters, prepare_with_scalar<Scale>},
+    {"power", plan_single, prepare_power},
     {"clamp", plan_with_parameters, prepare_with_scalar<Clamp>},
     {"channel_affine", plan_with_parameters, prepare_affine},
     {"dropout", plan_with_parameters, prepare_dropout},

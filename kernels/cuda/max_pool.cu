@@ -142,18 +142,15 @@ __global__ void max_pool_gather_kernel(const __grid_constant__ Pool pool, const 
                                        const __grid_constant__ Gradient<T> gradient) {
   each_item(pool, [&](std::uint32_t item) {
     const Pixel p = pixel_of(pool, item);
-    const Windows rows = windows_over(p.row, pool.pad_height, pool.kernel_height, pool.stride_height, pool.out_height);
-    const Windows columns =
-        windows_over(p.column, pool.pad_width, pool.kernel_width, pool.stride_width, pool.out_width);
+    const Windows rows = windows_over_row(pool, p.row), columns = windows_over_column(pool, p.column);
     float sum[V] = {};
     for (int i = rows.first; i < rows.end; ++i) {
       for (int j = columns.first; j < columns.end; ++j) {
         const std::int64_t at = output_pack(pool, p, i, j) * V;
         const auto named = *reinterpret_cast<const Pack<Index, V>*>(index + at);
         const auto values = Packed<T, V>::load(dy + at);
-        const int r = p.row - (i * pool.stride_height - pool.pad_height);
-        const int s = p.column - (j * pool.stride_width - pool.pad_width);
-        const int position = r * pool.kernel_width + s;
+        const Window w = window_at(pool, i, j);
+        const int position = (p.row - w.top) * pool.kernel_width + (p.column - w.left);
 #pragma unroll
         for (int k = 0; k < V; ++k) {
           if (static_cast<int>(named.at[k]) == position) sum[k] += values[k];
@@ -206,14 +203,15 @@ struct Problem {
   /// Whether the windows are 2x2, side by side, and cover planes.
   bool pairs() const {
     constexpr std::array<std::int64_t, 2> two{2, 2}, none{};
-    return planes && attributes.kernel == two && attributes.stride == two && attributes.padding == none &&
-           x[2] % 2 == 0 && x[3] % 2 == 0;
+    return planes && !attributes.is_adaptive() && attributes.kernel == two && attributes.stride == two &&
+           attributes.padding == none && x[2] % 2 == 0 && x[3] % 2 == 0;
   }
   /// Whether no two windows overlap and each has few elements to itself.
   bool apart() const {
     const auto& [kernel_height, kernel_width] = attributes.kernel;
     const auto& [stride_height, stride_width] = attributes.stride;
-    return stride_height >= kernel_height && stride_width >= kernel_width && stride_height * stride_width <= 16;
+    return !attributes.is_adaptive() && stride_height >= kernel_height && stride_width >= kernel_width &&
+           stride_height * stride_width <= 16;
   }
 };
 

@@ -28,8 +28,8 @@ std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&)
   const std::int64_t count = request.outputs[0].elements();
   const std::uint64_t stream = as<NoiseAttributes>(*request.attributes).stream;
   return make_launch([=](const LaunchArguments& a) {
-    random_normal_kernel<<<grid((count + 1) / 2, threads), threads, 0, stream_of(a)>>>(
-        in<std::int64_t>(a, 0), out<float>(a, 0), count, stream);
+    random_normal_kernel<<<grid((count + 1) / 2, threads), threads, 0, stream_of(a)>>>(in<std::int64_t>(a, 0),
+                                                                                       out<float>(a, 0), count, stream);
   });
 }
 

@@ -7,10 +7,30 @@ namespace {
 
 using Kind = PointwiseLossAttributes::Kind;
 
+__device__ float logistic(float x) {
+  return 1.0f / (1.0f + expf(-x));
+}
+
+__device__ float binary_cross_entropy(float p, float t) {
+  return (p < 0.0f ? 0.0f : p) - p * t + log1pf(expf(-fabsf(p)));
+}
+
 struct Distance {
   Kind kind;
-  float delta;
+  float delta, gamma, alpha;
 
+  /// The focal loss's factor of the cross-entropy, and its derivative.
+  struct Focus {
+    float weight, slope;
+  };
+  __device__ Focus focus(float p, float t) const {
+    const float s = logistic(p), rest = logistic(-p);
+    const float a = alpha < 0.0f ? 1.0f : alpha * t + (1.0f - alpha) * (1.0f - t);
+    const float miss = s * (1.0f - t) + rest * t;
+    if (gamma == 0.0f) return {a, 0.0f};
+    const float below = miss <= 0.0f ? 0.0f : powf(miss, gamma - 1.0f);
+    return {a * below * miss, a * gamma * below * (1.0f - 2.0f * t) * s * rest};
+  }
   __device__ float value(float p, float t) const {
     const float d = p - t, size = fabsf(d);
     switch (kind) {
@@ -20,10 +40,16 @@ struct Distance {
         return size;
       case Kind::huber:
         return size <= delta ? 0.5f * d * d : delta * (size - 0.5f * delta);
+      case Kind::focal:
+        return focus(p, t).weight * binary_cross_entropy(p, t);
+      case Kind::kl_div:
+        return t == 0.0f ? 0.0f : t * (logf(t) - p);
+      case Kind::kl_div_log:
+        return expf(t) * (t - p);
       case Kind::bce_with_logits:
         break;
     }
-    return (p < 0.0f ? 0.0f : p) - p * t + log1pf(expf(-fabsf(p)));
+    return binary_cross_entropy(p, t);
   }
   /// d value / dp
   __device__ float slope(float p, float t) const {
@@ -35,10 +61,18 @@ struct Distance {
         return d > 0.0f ? 1.0f : d < 0.0f ? -1.0f : d;  // keeps NaN
       case Kind::huber:
         return d > delta ? delta : d < -delta ? -delta : d;
+      case Kind::focal: {
+        const Focus f = focus(p, t);
+        return f.weight * (logistic(p) - t) + f.slope * binary_cross_entropy(p, t);
+      }
+      case Kind::kl_div:
+        return -t;
+      case Kind::kl_div_log:
+        return -expf(t);
       case Kind::bce_with_logits:
         break;
     }
-    return 1.0f / (1.0f + expf(-p)) - t;
+    return logistic(p) - t;
   }
 };
 
@@ -77,7 +111,8 @@ __global__ void slope_kernel(const T* p, const T* t, const float* dloss, T* dp, 
 
 Distance distance_of(const KernelRequest& request) {
   const auto& attributes = as<PointwiseLossAttributes>(*request.attributes);
-  return {attributes.kind, static_cast<float>(attributes.delta)};
+  return {attributes.kind, static_cast<float>(attributes.delta), static_cast<float>(attributes.gamma),
+          static_cast<float>(attributes.alpha)};
 }
 
 SumGrid pair_grid(std::int64_t count) {

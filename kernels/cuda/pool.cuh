@@ -16,6 +16,7 @@ struct Pool {
   int lanes;
   int height, width, out_height, out_width;
   int kernel_height, kernel_width, stride_height, stride_width, pad_height, pad_width;
+  int bins_height, bins_width;  ///< windows of adaptive pooling, or 0
   bool count_include_pad;
   std::uint32_t items;
   Divider by_lane, by_column, by_row;
@@ -53,6 +54,13 @@ struct Window {
 
 __device__ inline Window window_at(const Pool& pool, int row, int column) {
   Window w;
+  if (pool.bins_height) {
+    w.top = w.first_row = row * pool.height / pool.bins_height;
+    w.left = w.first_column = column * pool.width / pool.bins_width;
+    w.end_row = ((row + 1) * pool.height + pool.bins_height - 1) / pool.bins_height;
+    w.end_column = ((column + 1) * pool.width + pool.bins_width - 1) / pool.bins_width;
+    return w;
+  }
   w.top = row * pool.stride_height - pool.pad_height;
   w.left = column * pool.stride_width - pool.pad_width;
   w.first_row = max(w.top, 0);
@@ -70,6 +78,18 @@ struct Windows {
 __device__ inline Windows windows_over(int at, int pad, int kernel, int stride, int count) {
   const int past = at + pad - kernel;  // windows that begin here or before are over
   return {past < 0 ? 0 : past / stride + 1, min((at + pad) / stride + 1, count)};
+}
+/// Of adaptive pooling: i with i E / B < at + 1 and (i + 1) E / B > at.
+__device__ inline Windows bins_over(int at, int extent, int bins) {
+  return {at * bins / extent, min(((at + 1) * bins + extent - 1) / extent, bins)};
+}
+__device__ inline Windows windows_over_row(const Pool& pool, int row) {
+  if (pool.bins_height) return bins_over(row, pool.height, pool.bins_height);
+  return windows_over(row, pool.pad_height, pool.kernel_height, pool.stride_height, pool.out_height);
+}
+__device__ inline Windows windows_over_column(const Pool& pool, int column) {
+  if (pool.bins_width) return bins_over(column, pool.width, pool.bins_width);
+  return windows_over(column, pool.pad_width, pool.kernel_width, pool.stride_width, pool.out_width);
 }
 
 /// Whether kernels take these shapes: items have 31 bits.
@@ -94,7 +114,8 @@ inline Pool make_pool(const Pool2dAttributes& attributes, const Shape& x, const 
   pool.kernel_height = narrow(attributes.kernel[0]), pool.kernel_width = narrow(attributes.kernel[1]);
   pool.stride_height = narrow(attributes.stride[0]), pool.stride_width = narrow(attributes.stride[1]);
   pool.pad_height = narrow(attributes.padding[0]), pool.pad_width = narrow(attributes.padding[1]);
-  pool.count_include_pad = attributes.count_include_pad;
+  pool.bins_height = narrow(attributes.bins[0]), pool.bins_width = narrow(attributes.bins[1]);
+  pool.count_include_pad = attributes.count_include_pad && !attributes.is_adaptive();
   const Shape& numbered = over_input ? x : y;
   pool.items = static_cast<std::uint32_t>(numbered.elements() / V);
   pool.by_lane = Divider(pool.lanes);

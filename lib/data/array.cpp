@@ -90,6 +90,33 @@ Column load_target(const ArrayPair& pair) {
   return column;
 }
 
+void check_other(const ArrayPair& pair, const NamedArray& other) {
+  const ArrayInfo& info = other.file->info();
+  if (info.samples() != pair.input->info().samples()) {
+    fail(ErrorKind::data, "{} holds {} samples but {} holds {}: they do not belong together", pair.input->origin(),
+         pair.input->info().samples(), other.file->origin(), info.samples());
+  }
+  if (other.classes > 0 && !is_integer(info.dtype))
+    fail(ErrorKind::config, "{}: holds {} values; 'classes' needs integers", other.file->origin(), name(info.dtype));
+}
+
+Field other_field(const NamedArray& other) {
+  const ArrayInfo& info = other.file->info();
+  return {.name = other.name,
+          .dtype = other.classes > 0 ? DType::i64 : info.dtype,
+          .shape = sample_shape(info),
+          .classes = other.classes};
+}
+
+Column load_other(const ArrayPair& pair, const NamedArray& other) {
+  check_other(pair, other);
+  Column column = other.file->load();
+  if (other.classes > 0)
+    column = class_indices(std::move(column), other.file->info().samples(), other.classes, other.file->origin());
+  column.field = other_field(other);
+  return column;
+}
+
 // Inputs read from their file when asked for; targets in memory.
 class StoredPair final : public SampleSource {
  public:
@@ -166,12 +193,15 @@ std::uint64_t checked_bytes(const std::vector<std::int64_t>& dims, std::size_t e
 DatasetInfo ArrayPair::describe() const {
   check_same_samples(*this);
   DatasetInfo info{.samples = input->info().samples(), .fields = {input_field(*this)}};
-  if (!target) return info;
-  if (classes == 0 || !is_integer(target->info().dtype)) {
+  if (target && (classes == 0 || !is_integer(target->info().dtype))) {
     info.fields.push_back(load_target(*this).field);
-  } else {
+  } else if (target) {
     info.fields.push_back(
         {.name = "target", .dtype = DType::i64, .shape = sample_shape(target->info()), .classes = classes});
+  }
+  for (const NamedArray& other : others) {
+    check_other(*this, other);
+    info.fields.push_back(other_field(other));
   }
   return info;
 }
@@ -181,12 +211,21 @@ Table ArrayPair::load() const {
   std::vector<Column> columns;
   columns.push_back(load_input(*this));
   if (target) columns.push_back(load_target(*this));
+  for (const NamedArray& other : others) columns.push_back(load_other(*this, other));
   return {input->info().samples(), std::move(columns)};
+}
+
+Column ArrayPair::load_field(std::string_view name) const {
+  check_same_samples(*this);
+  if (target && name == "target") return load_target(*this);
+  for (const NamedArray& other : others)
+    if (other.name == name) return load_other(*this, other);
+  return load().take(name);
 }
 
 std::unique_ptr<SampleSource> ArrayPair::open(ArrayPair pair) {
   const std::optional<StoredArray> stored = pair.input->stored();
-  if (!stored) return std::make_unique<Table>(pair.load());
+  if (!stored || !pair.others.empty()) return std::make_unique<Table>(pair.load());
   return std::make_unique<StoredPair>(std::move(pair), *stored);
 }
 

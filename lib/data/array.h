@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/dataset.h"
@@ -49,16 +50,26 @@ class ArrayFile {
 std::uint64_t checked_bytes(const std::vector<std::int64_t>& dims, std::size_t element_bytes,
                             const std::string& origin);
 
-/// What an array's file becomes as a dataset of the fields `input` and, if there is one, `target`.
+/// An array beside input and target: another input, another target, a group, a weight. Integers with `classes` are
+/// class indices and delivered as i64; all else is delivered as it is.
+struct NamedArray {
+  std::string name;
+  std::unique_ptr<ArrayFile> file;
+  std::int64_t classes = 0;
+};
+
+/// What an array's file becomes as a dataset of the fields `input`, `target`, if there is one, and others by name.
 /// A target of integers holds class indices and is delivered as i64; one of floats holds values.
 struct ArrayPair {
   std::unique_ptr<ArrayFile> input;
   std::unique_ptr<ArrayFile> target;      ///< may be null
   std::vector<std::int64_t> input_shape;  ///< of one sample; empty: the file's own
   std::int64_t classes = 0;               ///< 0: one more than the largest label
+  std::vector<NamedArray> others{};
 
   DatasetInfo describe() const;
   Table load() const;
+  Column load_field(std::string_view name) const;
   /// The input stays in its file where that holds it as delivered; the targets are loaded.
   static std::unique_ptr<SampleSource> open(ArrayPair pair);
 };
@@ -67,6 +78,7 @@ struct ArrayPair {
 struct ArrayDataset : Dataset {
   DatasetInfo describe() const override { return arrays().describe(); }
   Table load() const override { return arrays().load(); }
+  Column load_field(std::string_view name) const override { return arrays().load_field(name); }
   std::unique_ptr<SampleSource> open() const override { return ArrayPair::open(arrays()); }
 
  protected:

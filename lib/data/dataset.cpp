@@ -40,6 +40,10 @@ std::string Table::digest() const {
   return digest.finish_hex();
 }
 
+Column Dataset::load_field(std::string_view name) const {
+  return load().take(name);
+}
+
 std::unique_ptr<SampleSource> Dataset::open() const {
   return std::make_unique<Table>(load());
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "data/field.h"
@@ -54,6 +55,8 @@ class Table final : public SampleSource {
   const std::vector<Column>& columns() const { return columns_; }
   /// Throws a config Error that lists the names there are.
   const Column& column(std::string_view name) const { return columns_[info_.index_of(name)]; }
+  /// Gives one column away, as the table goes.
+  Column take(std::string_view name) && { return std::move(columns_[info_.index_of(name)]); }
   void read(std::size_t field, std::span<const std::int32_t> ids, std::byte* out) const override;
   std::string digest() const override;
   void add_to(Sha256& digest) const;
@@ -73,6 +76,9 @@ struct Dataset {
   virtual DatasetInfo describe() const = 0;
   /// Reads and checks everything. The result's info equals describe(). Throws a data Error with file and offset.
   virtual Table load() const = 0;
+  /// The values of one field alone, as load() has them, at less cost where the format allows. Folds, groups and weights
+  /// ask for targets. Throws a config Error that lists the fields there are.
+  virtual Column load_field(std::string_view name) const;
   /// Samples read when asked for, where the format allows that; else a loaded table.
   virtual std::unique_ptr<SampleSource> open() const;
 };

@@ -1,10 +1,12 @@
-// The order in which an epoch visits the samples: a pure function of seed and epoch, so a position in the data is two
-// numbers.
+// The batches of an epoch, and the position in it.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
+
+#include "data/sample_order.h"
 
 namespace trainctl {
 
@@ -14,10 +16,6 @@ struct DataPosition {
   std::int64_t offset = 0;
   friend bool operator==(const DataPosition&, const DataPosition&) = default;
 };
-
-/// Shuffles `items` uniformly (Fisher-Yates; Durstenfeld, 1964) by the random words of (`stream`, `round`), nothing
-/// else.
-void shuffle_in_place(std::uint64_t stream, std::uint64_t round, std::span<std::int32_t> items);
 
 /// Gives each epoch its order of sample numbers and its batches.
 class Sampler {
@@ -33,12 +31,19 @@ class Sampler {
   Sampler(std::int64_t samples, Options options);
   /// The given sample numbers only (a subset).
   Sampler(std::vector<std::int32_t> ids, Options options);
+  /// In an order of its own; `shuffle` is not looked at.
+  Sampler(SampleIds ids, std::unique_ptr<const EpochOrder> order, Options options);
 
   /// Writes the order of an epoch to `out` (samples() long); with drop_last only its first epoch_samples() are used.
   void order(std::int64_t epoch, std::span<std::int32_t> out) const;
   std::vector<std::int32_t> order(std::int64_t epoch) const;
 
-  std::int64_t samples() const { return static_cast<std::int64_t>(ids_.size()); }
+  /// Whether the order of one epoch differs from that of another.
+  bool varies() const { return order_->varies(); }
+  /// The samples that are drawn from.
+  const std::vector<std::int32_t>& ids() const { return *ids_; }
+  /// Length of an epoch's order.
+  std::int64_t samples() const { return order_->samples(); }
   /// Samples that an epoch uses: all of them, or whole batches with drop_last.
   std::int64_t epoch_samples() const;
   /// Batches (not updates) of an epoch.
@@ -50,7 +55,9 @@ class Sampler {
   const Options& options() const { return options_; }
 
  private:
-  std::vector<std::int32_t> ids_;
+  void check() const;
+  SampleIds ids_;
+  std::unique_ptr<const EpochOrder> order_;
   Options options_;
 };
 

@@ -22,6 +22,17 @@ ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& op
   return parse<ExperimentSpec>(resolved);
 }
 
+/// Values that policies drive, such as label_smoothing, are those of the checkpoint's last report.
+void set_driven(Session& session, const CheckpointReader& reader) {
+  const History history = History::from_json(reader.history_json(), reader.path().string());
+  for (const DrivenValue& driven : session.blueprint().driven()) {
+    if (!driven.policy) continue;
+    std::optional<double> value;
+    if (!history.records.empty()) value = find_value(history.records.back().values, driven.shown_as);
+    session.scalars().set(driven.path, static_cast<float>(value.value_or(driven.base)));
+  }
+}
+
 }  // namespace
 
 EvaluateResult evaluate(const EvaluateOptions& options) {
@@ -47,6 +58,7 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   Blueprint blueprint(spec, describe_data(spec, {result.split}));
   Session session(*device, blueprint, {result.split});
   Snapshot(session).restore_model(reader);
+  set_driven(session, reader);
 
   const Sampler& sampler = blueprint.sampler(result.split);
   session.set_epoch(result.split, 0);

@@ -59,6 +59,35 @@ StartInfo start_info(const char* command, const std::vector<std::string>& argv, 
           .from_step = from_step};
 }
 
+/// The samples of each split that uses a part of its data set.
+void write_samples(const RunPaths& paths, const Blueprint& blueprint) {
+  for (const std::string& split : blueprint.splits()) {
+    if (!blueprint.spec().data.find(split)->subset) continue;
+    const std::vector<std::int32_t>& ids = blueprint.sampler(split).ids();
+    const auto comment = fmt::format("data.{}: {} of the dataset's {} samples, by number from 0", split, ids.size(),
+                                     blueprint.data(split).samples);
+    std::filesystem::create_directories(paths.samples(split).parent_path());
+    write_file_atomic(paths.samples(split), ids_text(comment, ids));
+  }
+}
+
+/// Sets the fold of every subset that has folds.
+void set_fold(ExperimentSpec& spec, std::int64_t fold) {
+  bool found = false;
+  for (SplitSpec* split : {&spec.data.train, spec.data.val ? &*spec.data.val : nullptr}) {
+    if (!split || !split->subset || split->subset->folds == 0) continue;
+    found = true;
+    if (fold >= split->subset->folds)
+      fail(ErrorKind::usage, "--fold {}: there are {} folds, counted from 0", fold, split->subset->folds);
+    split->subset->fold = fold;
+  }
+  if (found) return;
+  fail(ErrorKind::usage,
+       "--fold {}: neither data.train nor data.val has folds; give both a subset such as {{folds: 5}}, with part: rest "
+       "in data.train",
+       fold);
+}
+
 RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   Running running = assemble(spec, device, static_cast<int>(spec.trainer.threads));
   Session& session = *running.session;
@@ -192,6 +221,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
             .was_finished = true};
   }
   directory.write_config(experiment_text(*how.spec), how.original);
+  write_samples(paths, *running.blueprint);
   log::open_file(paths.log());
   directory.record_start(start_info(how.command, how.argv, *running.device, host.position.step));
   return run_in(directory, trainer);
@@ -202,6 +232,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
 RunResult train(const TrainOptions& options, Observer& observer) {
   Experiment experiment = load_experiment(options.config, options.overrides);
   ExperimentSpec& spec = experiment.spec;
+  if (options.fold) set_fold(spec, *options.fold);
   if (options.dry_run) return dry_run(spec, options.device);
 
   // Of two that start at once, one finds or makes the run, and the other is refused by its lock.
@@ -239,6 +270,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
                                ? RunDirectory::create_at(*options.output)
                                : RunDirectory::allocate(spec.output.root.value, spec.output.project, spec.name);
   directory.write_config(experiment_text(spec), experiment.original);
+  write_samples(directory.paths(), *running.blueprint);
   log::open_file(directory.paths().log());
   directory.record_start(start_info("train", options.argv, *running.device, 0));
   Trainer trainer(*running.session, directory.paths(),

@@ -1,6 +1,7 @@
 // Starting, continuing and finding runs.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -26,7 +27,8 @@ struct TrainOptions {
   std::string device;                           ///< empty: as the config says
   bool resume_auto =
       false;  ///< continue the newest run of this project and name that agrees in everything fixed, if it is unfinished
-  bool dry_run = false;  ///< one training and one validation batch; writes nothing
+  std::optional<std::int64_t> fold;  ///< the fold of every subset that has folds
+  bool dry_run = false;              ///< one training and one validation batch; writes nothing
   std::vector<std::string> argv;
 };
 /// Starts (or with resume_auto, continues) a run.

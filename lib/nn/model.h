@@ -7,10 +7,10 @@ namespace trainctl {
 
 /// Where a model's weights come from at the start of a run, instead of its initialisers. A resume does not look there.
 struct InitFrom {
-  Path checkpoint;                       ///< a checkpoint, or a run, whose best one is taken
-  std::string model;                     ///< which model of it; empty: its only one, or that of the same name
-  std::vector<std::string> match{"*"};   ///< shell patterns over names of parameters and buffers
-  bool strict = true;                    ///< whether everything matched must be there, and nothing left over
+  Path checkpoint;                      ///< a checkpoint, or a run, whose best one is taken
+  std::string model;                    ///< which model of it; empty: its only one, or that of the same name
+  std::vector<std::string> match{"*"};  ///< shell patterns over names of parameters and buffers
+  bool strict = true;                   ///< whether everything matched must be there, and nothing left over
   static Schema<InitFrom> schema();
 };
 
@@ -20,8 +20,8 @@ struct InitFrom {
 ///               basic: {parameters: {channels: null, stride: 1}, type: residual, layers: [...${arg.channels}...]}
 ///             `name`, `inputs` and `repeat` beside the arguments go to the layer that the block becomes.
 ///   output:   a layer that `eval` and predictions apply to the outputs, and the loss does not: softmax
-///   freeze:   shell patterns over parameter names that no optimizer updates; with "*" the model is used as in evaluation
-///   init_from: weights to begin with
+///   freeze:   shell patterns over parameter names that no optimizer updates; with "*" the model is used as in
+///   evaluation init_from: weights to begin with
 /// Blocks are expanded while reading, so that a model is written out whole and without them.
 struct Model {
   Component<Layer> root;

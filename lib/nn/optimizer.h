@@ -64,9 +64,10 @@ void Optimizer::common(Schema<T>& schema) {
       .field("groups", &Optimizer::groups,
              "Parameters with hyper-parameters of their own, by patterns over their names; the first group that "
              "matches takes a parameter.")
-      .field("trains", &Optimizer::trains,
-             "With several models: names of those that it updates; by default, one of `optimizers` updates the model of "
-             "its name, and `optimizer` all.");
+      .field(
+          "trains", &Optimizer::trains,
+          "With several models: names of those that it updates; by default, one of `optimizers` updates the model of "
+          "its name, and `optimizer` all.");
 }
 
 }  // namespace trainctl

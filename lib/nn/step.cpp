@@ -187,7 +187,9 @@ void Assembly::declare_groups(StateSpec& state, std::size_t index) {
 
 Values Assembly::apply_model(Builder& builder, std::string_view name, const Values& inputs) const {
   const auto cast = [&](const Value& value, DType to) {
-    return value.type().dtype == to ? value : builder.apply1("cast", nn::attributes(CastAttributes(to)), {value});
+    const DType from = value.type().dtype;
+    if (from == DType::i64 || from == DType::i32) return value;  // an embedding's
+    return from == to ? value : builder.apply1("cast", nn::attributes(CastAttributes(to)), {value});
   };
   const Model& used = model(name);
   const Builder::ModelScope scope(builder, prefix_of(name), builder.training() && !used.frozen());

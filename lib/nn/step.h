@@ -62,8 +62,8 @@ struct Assembly {
   /// first training graph: call it when all models have been built. A group is laid out as "parameters/<group>". Throws
   /// a config Error for a pattern that matches nothing, naming the nearest parameters.
   void declare_groups(StateSpec& state);
-  /// A model's outputs for f32 inputs, f32 again whatever `activations` are. `name` is empty for the only model; a
-  /// config Error lists the models if there is none of that name. Parameters are "model/<path>", or
+  /// A model's outputs for f32 or integer inputs, f32 again whatever `activations` are. `name` is empty for the only
+  /// model; a config Error lists the models if there is none of that name. Parameters are "model/<path>", or
   /// "models/<name>/<path>" where there are several. A frozen model is built as in evaluation.
   Values apply_model(Builder& builder, std::string_view name, const Values& inputs) const;
   const Model& model(std::string_view name) const;
@@ -75,10 +75,11 @@ struct Assembly {
   void report_metrics(Builder& builder, std::string_view split, Value output, Value target);
   /// The output "output" for evaluation and predictions: after the model's `output` layer, if it has one.
   void give_output(Builder& builder, std::string_view model_name, Value output) const;
-  /// By one optimizer (empty: the only one): gradients of `objective`, clipped (by value, then by norm over all groups), accumulated as `phase` says, and the
-  /// update of every group. Except in `whole`, the objective is weighted by the scalar "batch_weight": this batch's
-  /// samples over the update's. The gradients lie in the state "gradients/<group>", the sums of an update's batches in
-  /// "accumulated/<group>"; neither is saved. A config Error names parameters that the objective does not depend on.
+  /// By one optimizer (empty: the only one): gradients of `objective`, clipped (by value, then by norm over all
+  /// groups), accumulated as `phase` says, and the update of every group. Except in `whole`, the objective is weighted
+  /// by the scalar "batch_weight": this batch's samples over the update's. The gradients lie in the state
+  /// "gradients/<group>", the sums of an update's batches in "accumulated/<group>"; neither is saved. A config Error
+  /// names parameters that the objective does not depend on.
   void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}) const;
   /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,

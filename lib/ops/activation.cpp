@@ -1,5 +1,6 @@
 #include "ops/activation.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <memory>
@@ -10,8 +11,8 @@
 namespace trainctl {
 namespace {
 
-constexpr std::array<std::string_view, 9> names{"none",      "relu", "leaky_relu", "elu", "gelu",
-                                                "gelu_tanh", "silu", "sigmoid",    "tanh"};
+constexpr std::array<std::string_view, 11> names{"none", "relu",    "leaky_relu", "elu",       "gelu",    "gelu_tanh",
+                                                 "silu", "sigmoid", "tanh",       "hardswish", "softplus"};
 
 double sigmoid(double x) {
   return 1.0 / (1.0 + std::exp(-x));
@@ -33,7 +34,7 @@ double gelu_inner(double x) {
 
 std::string Activation::text() const {
   std::string text(names[static_cast<std::size_t>(kind)]);
-  if (kind == Kind::leaky_relu || kind == Kind::elu) text += fmt::format("({})", alpha);
+  if (kind == Kind::leaky_relu || kind == Kind::elu || kind == Kind::softplus) text += fmt::format("({})", alpha);
   return text;
 }
 
@@ -57,6 +58,12 @@ double activate(const Activation& activation, double x) {
       return sigmoid(x);
     case Activation::Kind::tanh:
       return std::tanh(x);
+    case Activation::Kind::hardswish:
+      return x * std::min(std::max(x + 3.0, 0.0), 6.0) / 6.0;
+    case Activation::Kind::softplus: {
+      const double scaled = activation.alpha * x;
+      return (std::max(scaled, 0.0) + std::log1p(std::exp(-std::fabs(scaled)))) / activation.alpha;
+    }
   }
   return x;
 }
@@ -74,6 +81,8 @@ double derivative(const Activation& activation, double x) {
       const double s = sigmoid(x);
       return s * (1.0 + x * (1.0 - s));
     }
+    case Activation::Kind::hardswish:
+      return x <= -3.0 ? 0.0 : x >= 3.0 ? 1.0 : x / 3.0 + 0.5;
     default:
       return derivative_at_output(activation, activate(activation, x));
   }
@@ -93,6 +102,8 @@ double derivative_at_output(const Activation& activation, double y) {
       return y * (1.0 - y);
     case Activation::Kind::tanh:
       return 1.0 - y * y;
+    case Activation::Kind::softplus:
+      return -std::expm1(-activation.alpha * y);
     default:
       fail(ErrorKind::internal, "the derivative of {} is not a function of its output", activation.text());
   }
@@ -117,6 +128,7 @@ class ActivationOp final : public Op {
       fail(ErrorKind::config,
            "{}: its slope must not be negative, as its gradient is computed from the sign of its output", f.text());
     }
+    if (f.kind == Activation::Kind::softplus && f.alpha == 0) fail(ErrorKind::config, "softplus needs a beta above 0");
     return {*inputs[0]};
   }
   Values vjp(Builder& builder, const VjpArguments& arguments) const override {

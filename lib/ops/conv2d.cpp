@@ -142,6 +142,23 @@ class Conv2dBackwardData final : public Op {
     expect_saved(name(), static_cast<bool>(conv.activation), operand(inputs, 2), dx_type);
     return {dx_type};
   }
+  Values vjp(Builder& builder, const VjpArguments& arguments) const override {
+    const auto& conv = as<Conv2dAttributes>(arguments.attributes);
+    require(!conv.activation, "gradients come before fusion: conv2d_backward_data must have no activation");
+    const Value dy = arguments.inputs[0], w = arguments.inputs[1], cotangent = arguments.cotangents[0];
+    Conv2dAttributes forward = conv;
+    forward.bias = false;
+    forward.input_shape = {};
+    Values gradients(arguments.inputs.size());
+    if (arguments.wanted[0])
+      gradients[0] = builder.apply1("conv2d", std::make_shared<Conv2dAttributes>(forward), {cotangent, w});
+    if (arguments.wanted[1]) {
+      forward.weight_shape = w.shape();
+      gradients[1] =
+          builder.apply1("conv2d_backward_weights", std::make_shared<Conv2dAttributes>(forward), {cotangent, dy});
+    }
+    return gradients;
+  }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
     const auto& conv = as<Conv2dAttributes>(attributes);
     const RefTensor &dy = *inputs[0], &w = *inputs[1];

@@ -17,7 +17,7 @@ namespace trainctl {
 ///   s*dilation_w - left] w[o,c,r,s]) OH = (H + top + bottom - dilation_h (KH - 1) - 1) / stride_h + 1, OW likewise. f
 ///   and `sum` are set by fusion only.
 /// "conv2d_backward_data": (dy, w, saved like dx or absent) -> dx (N, C, H, W), the shape in `input_shape`, times
-/// f'(saved) if fusion has set f.
+/// f'(saved) if fusion has set f. It is the transposed convolution too, and has a vjp as that.
 /// "conv2d_backward_weights": (x, dy) -> dw, the shape in `weight_shape`, and with `bias` db (O).
 struct Conv2dAttributes final : Attributes {
   std::array<std::int64_t, 2> stride{1, 1};

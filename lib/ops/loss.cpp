@@ -10,9 +10,11 @@
 namespace trainctl {
 
 std::string PointwiseLossAttributes::text() const {
-  constexpr std::array<std::string_view, 4> names{"squared", "absolute", "huber", "bce_with_logits"};
+  constexpr std::array<std::string_view, 7> names{"squared", "absolute", "huber",     "bce_with_logits",
+                                                  "focal",   "kl_div",   "kl_div_log"};
   std::string text(names[static_cast<std::size_t>(kind)]);
   if (kind == Kind::huber) text += fmt::format("({})", delta);
+  if (kind == Kind::focal) text += fmt::format("({}, {})", gamma, alpha);
   return text;
 }
 
@@ -194,6 +196,30 @@ class NllBackward final : public Op {
   }
 };
 
+double logistic(double x) {
+  return 1.0 / (1.0 + std::exp(-x));
+}
+
+double binary_cross_entropy(double p, double t) {
+  return std::max(p, 0.0) - p * t + std::log1p(std::exp(-std::fabs(p)));
+}
+
+/// The focal loss's factors of the cross-entropy and of its slope.
+struct Focus {
+  double miss;    ///< 1 - q
+  double weight;  ///< a (1 - q)^gamma
+  double slope;   ///< d weight / dp
+  Focus(const PointwiseLossAttributes& loss, double p, double t) {
+    const double s = logistic(p), rest = logistic(-p);
+    const double a = loss.alpha < 0.0 ? 1.0 : loss.alpha * t + (1.0 - loss.alpha) * (1.0 - t);
+    miss = s * (1.0 - t) + rest * t;
+    weight = a * (loss.gamma == 0.0 ? 1.0 : std::pow(miss, loss.gamma));
+    slope = loss.gamma == 0.0 || miss <= 0.0
+                ? 0.0
+                : a * loss.gamma * std::pow(miss, loss.gamma - 1.0) * (1.0 - 2.0 * t) * s * rest;
+  }
+};
+
 double pointwise_loss(const PointwiseLossAttributes& loss, double p, double t) {
   const double d = p - t;
   switch (loss.kind) {
@@ -204,7 +230,13 @@ double pointwise_loss(const PointwiseLossAttributes& loss, double p, double t) {
     case PointwiseLossAttributes::Kind::huber:
       return std::fabs(d) <= loss.delta ? 0.5 * d * d : loss.delta * (std::fabs(d) - 0.5 * loss.delta);
     case PointwiseLossAttributes::Kind::bce_with_logits:
-      return std::max(p, 0.0) - p * t + std::log1p(std::exp(-std::fabs(p)));
+      return binary_cross_entropy(p, t);
+    case PointwiseLossAttributes::Kind::focal:
+      return Focus(loss, p, t).weight * binary_cross_entropy(p, t);
+    case PointwiseLossAttributes::Kind::kl_div:
+      return t == 0.0 ? 0.0 : t * (std::log(t) - p);
+    case PointwiseLossAttributes::Kind::kl_div_log:
+      return std::exp(t) * (t - p);
   }
   return 0.0;
 }
@@ -219,7 +251,15 @@ double pointwise_slope(const PointwiseLossAttributes& loss, double p, double t) 
     case PointwiseLossAttributes::Kind::huber:
       return std::fabs(d) <= loss.delta ? d : std::copysign(loss.delta, d);
     case PointwiseLossAttributes::Kind::bce_with_logits:
-      return 1.0 / (1.0 + std::exp(-p)) - t;
+      return logistic(p) - t;
+    case PointwiseLossAttributes::Kind::focal: {
+      const Focus focus(loss, p, t);
+      return focus.weight * (logistic(p) - t) + focus.slope * binary_cross_entropy(p, t);
+    }
+    case PointwiseLossAttributes::Kind::kl_div:
+      return -t;
+    case PointwiseLossAttributes::Kind::kl_div_log:
+      return -std::exp(t);
   }
   return 0.0;
 }
@@ -247,9 +287,8 @@ class PointwiseLoss final : public Op {
     if (arguments.wanted[0])
       gradients[0] = builder.apply1("pointwise_loss_backward", attributes, {prediction, target, dloss});
     if (arguments.wanted[1]) {
-      if (attributes->kind == PointwiseLossAttributes::Kind::bce_with_logits) {
-        fail(ErrorKind::config, "bce_with_logits: the target must not depend on trained parameters");
-      }
+      if (!attributes->symmetric())
+        fail(ErrorKind::config, "{}: the target must not depend on trained parameters", attributes->text());
       gradients[1] = builder.apply1("pointwise_loss_backward", attributes,
                                     {target, prediction, dloss});  // the loss is even in p - t
     }

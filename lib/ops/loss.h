@@ -19,12 +19,18 @@ namespace trainctl {
 
 /// "pointwise_loss": (prediction, target, both f32 of one shape) -> the mean over all elements of
 ///   squared (p - t)^2, absolute |p - t|, huber d^2/2 if |d| <= delta else delta (|d| - delta/2) (d = p - t; Huber,
-///   1964), bce_with_logits max(p, 0) - p t + log(1 + e^-|p|).
+///   1964), bce_with_logits max(p, 0) - p t + log(1 + e^-|p|),
+///   focal a (1 - q)^gamma bce_with_logits, s = sigmoid(p), q = s t + (1 - s)(1 - t), a = alpha t + (1 - alpha)(1 - t),
+///   or 1 where alpha is negative (Lin et al., 2017), kl_div t (log t - p), 0 where t = 0, kl_div_log e^t (t - p).
 /// "pointwise_loss_backward": (prediction, target, dloss scalar) -> dprediction. The derivative of |x| at 0 is 0.
 struct PointwiseLossAttributes final : Attributes {
-  enum class Kind : std::uint8_t { squared, absolute, huber, bce_with_logits };
+  enum class Kind : std::uint8_t { squared, absolute, huber, bce_with_logits, focal, kl_div, kl_div_log };
   Kind kind = Kind::squared;
-  double delta = 1.0;
+  double delta = 1.0;   ///< huber
+  double gamma = 2.0;   ///< focal
+  double alpha = -1.0;  ///< focal
+  /// Whether the loss is the same with prediction and target exchanged.
+  bool symmetric() const { return kind == Kind::squared || kind == Kind::absolute || kind == Kind::huber; }
   std::string text() const override;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/support.h"
+#include "ops/optimizer_support.h"
 
 namespace trainctl {
 
@@ -16,26 +16,6 @@ std::string RmsPropAttributes::text() const {
 }
 
 namespace {
-
-/// Checks that `vectors` (null is fine) have the type of the parameters.
-void expect_like_parameters(std::string_view op, InputTypes inputs, std::initializer_list<std::size_t> vectors) {
-  for (const std::size_t i : vectors) {
-    if (const TensorType* type = operand(inputs, i)) expect_same_type(op, *inputs[0], *type);
-  }
-}
-
-void expect_scalars(std::string_view op, InputTypes inputs, std::initializer_list<std::size_t> scalars) {
-  for (const std::size_t i : scalars) expect_scalar(op, operand(inputs, i));
-}
-
-/// Whether the update is to be done: `finite` is left out or not 0.
-bool enabled(RefInputs inputs, std::size_t finite) {
-  return scalar_or(operand(inputs, finite), 1.0) != 0.0;
-}
-
-void copy(const RefTensor& from, RefTensor& to) {
-  to.data = from.data;
-}
 
 class Sgd final : public Op {
  public:

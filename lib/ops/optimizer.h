@@ -44,6 +44,47 @@ struct RmsPropAttributes final : Attributes {
   std::string text() const override;
 };
 
+/// "adagrad": (p, g, sum, t i64 scalar, lr, weight_decay, g_scale, finite) -> p', sum', t'
+///   t += 1;  g += weight_decay p;  sum += g^2;  p -= lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps). (Duchi, Hazan
+///   & Singer, 2011)
+struct AdagradAttributes final : Attributes {
+  double lr_decay = 0.0;
+  double eps = 1e-10;
+  std::string text() const override;
+};
+
+/// "adadelta": (p, g, square, delta, lr, weight_decay, g_scale, finite) -> p', square', delta'
+///   g += weight_decay p;  square = rho square + (1 - rho) g^2;  d = sqrt(delta + eps) / sqrt(square + eps) g;
+///   delta = rho delta + (1 - rho) d^2;  p -= lr d. (Zeiler, 2012)
+struct AdadeltaAttributes final : Attributes {
+  double rho = 0.9;
+  double eps = 1e-6;
+  std::string text() const override;
+};
+
+/// "lion": (p, g, m, lr, weight_decay, g_scale, finite) -> p', m'
+///   p -= lr (sign(beta1 m + (1 - beta1) g) + weight_decay p);  m = beta2 m + (1 - beta2) g. The sign of 0 is 0. (Chen
+///   et al., 2023)
+struct LionAttributes final : Attributes {
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  std::string text() const override;
+};
+
+/// "lamb_direction": (p, g, m, v, t i64 scalar, weight_decay, g_scale, finite) -> r, m', v', t'
+///   t += 1;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+///   r = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay p. Where `finite` is 0, r is 0. (You et
+///   al., 2020)
+struct LambAttributes final : Attributes {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-6;
+  std::string text() const override;
+};
+
+/// "trust_step": (p, r, bounds i64 (K + 1), lr) -> p': for each of K tensors, the elements [bounds[k], bounds[k + 1])
+///   p -= lr |p| / |r| r, with Euclidean norms; the ratio is 1 where either of them is 0. bounds[0] = 0, the last is M.
+
 /// "global_norm": (x_1, x_2, ...) -> f32 scalar: sqrt of the sum of all squares, accumulated in float64 in a fixed
 /// order. "clip_factor": (norm, max_norm) -> min(1, max_norm / (norm + 1e-6)); a norm that is not finite is the factor
 /// itself, so that

@@ -9,6 +9,10 @@
 namespace trainctl {
 
 std::string Pool2dAttributes::text() const {
+  if (is_adaptive()) {
+    return fmt::format("bins={}x{}", bins[0], bins[1]) + (input_shape.rank() ? " input=" + input_shape.text() : "") +
+           (activation ? " " + activation.text() : "");
+  }
   std::string text = fmt::format("kernel={}x{} stride={}x{} padding={}x{}", kernel[0], kernel[1], stride[0], stride[1],
                                  padding[0], padding[1]);
   if (ceil_mode) text += " ceil";
@@ -18,9 +22,35 @@ std::string Pool2dAttributes::text() const {
   return text;
 }
 
+Pool2dAttributes Pool2dAttributes::adaptive(std::int64_t height, std::int64_t width,
+                                            std::array<std::int64_t, 2> output) {
+  const std::array<std::int64_t, 2> extent{height, width};
+  Pool2dAttributes pool;
+  if (height % output[0] == 0 && width % output[1] == 0) {
+    pool.kernel = pool.stride = {height / output[0], width / output[1]};
+    return pool;
+  }
+  pool.bins = output;
+  pool.count_include_pad = false;
+  pool.stride = {1, 1};
+  for (int a = 0; a < 2; ++a) {
+    pool.kernel[a] = 1;
+    for (std::int64_t i = 0; i < output[a]; ++i) {
+      const PoolBin bin = pool_bin(i, extent[a], output[a]);
+      pool.kernel[a] = std::max(pool.kernel[a], bin.end - bin.begin);
+    }
+  }
+  return pool;
+}
+
 namespace {
 
 std::int64_t output_extent(const Pool2dAttributes& pool, std::string_view op, const Shape& x, int a) {
+  if (pool.is_adaptive()) {
+    if (x[2 + a] * pool.bins[a] >= std::int64_t{1} << 30)
+      fail(ErrorKind::config, "{}: {} windows over {} pixels are too many", op, pool.bins[a], x[2 + a]);
+    return pool.bins[a];
+  }
   const std::int64_t padded = x[2 + a] + 2 * pool.padding[a];
   if (pool.kernel[a] > padded) {
     fail(ErrorKind::config,
@@ -59,6 +89,16 @@ struct Window {
 
 Window window_at(const Pool2dAttributes& pool, const Shape& x, std::int64_t i, std::int64_t j) {
   Window w{};
+  if (pool.is_adaptive()) {
+    const PoolBin rows = pool_bin(i, x[2], pool.bins[0]), columns = pool_bin(j, x[3], pool.bins[1]);
+    return {rows.begin,
+            columns.begin,
+            rows.begin,
+            rows.end,
+            columns.begin,
+            columns.end,
+            (rows.end - rows.begin) * (columns.end - columns.begin)};
+  }
   w.top = i * pool.stride[0] - pool.padding[0];
   w.left = j * pool.stride[1] - pool.padding[1];
   w.first_row = std::max<std::int64_t>(w.top, 0);

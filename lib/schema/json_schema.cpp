@@ -47,6 +47,11 @@ Json completeness(const ObjectInfo& info) {
   }
   Json result = Json::object();
   if (!required.empty()) result["required"] = std::move(required);
+  for (const std::vector<std::string>& fields : info.at_least_one) {
+    Json alternatives = Json::array();
+    for (const std::string& name : fields) alternatives.push_back({{"required", {name}}});
+    result["allOf"].push_back({{"anyOf", std::move(alternatives)}});
+  }
   if (!sections.empty()) result["properties"] = std::move(sections);
   return result;
 }

@@ -106,6 +106,11 @@ class Schema {
     info_.examples.emplace_back(yaml);
     return *this;
   }
+  /// Of these fields at least one must be given; check() says so to the user, this to the JSON Schema.
+  Schema& at_least_one_of(std::vector<std::string> names) {
+    info_.at_least_one.push_back(std::move(names));
+    return *this;
+  }
   /// A condition on several fields: check(const T&, Diagnostics&, const Node&).
   template <typename Check>
   Schema& check(Check check) {

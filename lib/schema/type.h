@@ -103,7 +103,8 @@ struct ObjectInfo {
   std::string doc;
   std::vector<FieldInfo> fields;
   std::vector<LaterKey> later;
-  std::vector<std::string> examples;  ///< YAML
+  std::vector<std::string> examples;                        ///< YAML
+  std::vector<std::vector<std::string>> at_least_one = {};  ///< fields of which one must be given, for the JSON Schema
   std::vector<std::function<void(const void* object, Diagnostics&, const Node&)>> checks;
 
   const FieldInfo* find(std::string_view field) const;

@@ -25,6 +25,10 @@ struct RunPaths {
   std::filesystem::path log() const { return root / "log.txt"; }
   std::filesystem::path lock() const { return root / "run.lock"; }
   std::filesystem::path checkpoints() const { return root / "checkpoints"; }
+  /// The numbers of a split's samples, where it has a subset; what `ids_file` reads.
+  std::filesystem::path samples(std::string_view split) const {
+    return root / "samples" / (std::string(split) + ".txt");
+  }
   std::filesystem::path results() const { return root / "results"; }
   std::filesystem::path tensorboard() const { return root / "tensorboard"; }
 };

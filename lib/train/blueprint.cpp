@@ -1,11 +1,13 @@
 #include "train/blueprint.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "ops/image.h"
+#include "train/split_sampler.h"
 
 namespace trainctl {
 namespace {
@@ -85,8 +87,7 @@ void Blueprint::build_all() {
   spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
   layers_ = builder.layers();
   Diagnostics problems;
-  const bool grouped =
-      !trains() || attempt(problems, Source(), [&] { assembly_.declare_groups(state_); });
+  const bool grouped = !trains() || attempt(problems, Source(), [&] { assembly_.declare_groups(state_); });
   for (const ProgramKey& key : programs()) {
     // Without groups there are no updates; evaluation shows what else is wrong.
     if (!grouped && key.phase != Phase::evaluate) continue;
@@ -102,14 +103,10 @@ void Blueprint::build_all() {
 
 void Blueprint::make_samplers() {
   for (const auto& [name, info] : data_) {
-    const SplitSpec& split = *spec_.data.find(name);
-    const Sampler::Options options{.batch_size = split.batch_size,
-                                   .shuffle = split.shuffle,
-                                   .drop_last = split.drop_last,
-                                   .seed = static_cast<std::uint64_t>(spec_.seed)};
-    samplers_.emplace(name, split.subset ? std::make_unique<Sampler>(split.subset->select(info.samples), options)
-                                         : std::make_unique<Sampler>(info.samples, options));
+    samplers_.emplace(name, make_sampler(spec_, name, info));
   }
+  warn_of_shared_samples(spec_, samplers_);
+  check_same_classes(data_);
 }
 
 void Blueprint::make_schedule() {
@@ -119,6 +116,12 @@ void Blueprint::make_schedule() {
   schedule_.samples_per_epoch = train.epoch_samples();
   schedule_.batch_samples = train.options().batch_size * accumulate;
   schedule_.total_steps = schedule_.steps(spec_.trainer.max);
+}
+
+void Blueprint::settle(const std::string& name, const Component<Policy>& policy, double base, Diagnostics& problems) {
+  if (!trains()) return;
+  const std::string fault = policy->settle(base, schedule_);
+  if (!fault.empty()) note(problems, policy.source(), fmt::format("policies.{}", name), fault);
 }
 
 void Blueprint::find_driven(Diagnostics& problems) {
@@ -131,7 +134,10 @@ void Blueprint::find_driven(Diagnostics& problems) {
   }
   for (const auto& [name, policy] : spec_.policies) {
     const std::string target(policy->target());
-    if (target.empty()) continue;
+    if (target.empty()) {
+      settle(name, policy, NAN, problems);
+      continue;
+    }
     const auto found = numbers.find(target);
     if (found == numbers.end()) {
       std::vector<std::string> names;
@@ -140,13 +146,20 @@ void Blueprint::find_driven(Diagnostics& problems) {
            fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names)));
       continue;
     }
-    if (const auto [owner, added] = owners.emplace(target, name); !added) {
+    const auto [owner, added] = owners.emplace(target, name);
+    if (!added && !policy->follows()) {
       note(problems, policy.source(), fmt::format("policies.{}.target", name),
-           fmt::format("policies.{} drives {} already; keep one of them.", owner->second, target));
+           fmt::format("policies.{} drives {} already; keep one of them. Only a policy that changes what others give, "
+                       "such as reduce_on_plateau, may stand after another.",
+                       owner->second, target));
       continue;
     }
+    settle(name, policy, found->second, problems);
     context_.live.insert(target);
-    if (const auto shown = std::ranges::find(driven_, target, &DrivenValue::path); shown != driven_.end()) {
+    const auto shown = std::ranges::find(driven_, target, &DrivenValue::path);
+    if (!added) {
+      shown->followers.push_back(policy.get());
+    } else if (shown != driven_.end()) {
       shown->policy = policy.get();
     } else {
       driven_.push_back({target,

@@ -30,12 +30,15 @@ struct ProgramKey {
 
 /// A number of the spec that a policy drives.
 struct DrivenValue {
-  std::string path;                ///< "optimizer.lr"
-  std::string shown_as;            ///< "lr": the name in the history
-  double base = 0.0;               ///< the spec's own value
-  const Policy* policy = nullptr;  ///< null: the value stays (the learning rate is always shown)
+  std::string path;                           ///< "optimizer.lr"
+  std::string shown_as;                       ///< "lr": the name in the history
+  double base = 0.0;                          ///< the spec's own value
+  const Policy* policy = nullptr;             ///< null: the value stays (the learning rate is always shown)
+  std::vector<const Policy*> followers = {};  ///< policies that change what `policy` gives, in the spec's order
   double at(std::int64_t step, const Schedule& schedule) const {
-    return policy ? policy->value(step, base, schedule) : base;
+    double value = policy ? policy->value(step, base, schedule) : base;
+    for (const Policy* follower : followers) value = follower->value(step, value, schedule);
+    return value;
   }
 };
 
@@ -81,6 +84,7 @@ class Blueprint {
   void make_samplers();
   void make_schedule();
   void find_driven(Diagnostics& problems);
+  void settle(const std::string& name, const Component<Policy>& policy, double base, Diagnostics& problems);
   void build_all();
   void check_monitors(Diagnostics& problems) const;
 

@@ -56,8 +56,8 @@ void InitialWeights::read(const std::string& model_name, const InitFrom& from, c
     if (!matches_any(from.match, name)) continue;
     const CheckpointReader::Entry* entry = reader.find(theirs + name);
     if (!entry || entry->type != state[i].type) {
-      differences += fmt::format("\n  {}: {}, expected {}", name, entry ? entry->type.text() : "missing",
-                                 state[i].type.text());
+      differences +=
+          fmt::format("\n  {}: {}, expected {}", name, entry ? entry->type.text() : "missing", state[i].type.text());
       continue;
     }
     const ByteSpan bytes = reader.bytes_of(*entry);

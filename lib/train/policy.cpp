@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace trainctl {
 
@@ -17,14 +18,19 @@ std::int64_t Schedule::steps(const Progress& duration) const {
   return std::max<std::int64_t>(1, std::llround(steps));
 }
 
+void Requests::ask_stop(std::string reason) {
+  if (stop) return;
+  stop = true;
+  stop_reason = std::move(reason);
+}
+
 double Policy::value(std::int64_t, double base, const Schedule&) const {
   return base;
 }
+std::string Policy::settle(double, const Schedule&) {
+  return {};
+}
 void Policy::report(const HistoryRecord&, Requests&) {}
 void Policy::restore(const NamedValues&) {}
-
-double warmed_up(std::int64_t step, std::int64_t warmup_steps, double base) {
-  return base * static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
-}
 
 }  // namespace trainctl

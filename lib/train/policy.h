@@ -25,19 +25,28 @@ struct Schedule {
 struct Requests {
   bool stop = false;
   std::string stop_reason;
+  /// Training is to end after this report. The first reason given stays.
+  void ask_stop(std::string reason);
 };
 
-/// A policy. One file each in lib/train/policies. Policies act in the order of the spec; one that has a target gives
-/// the value of that parameter for each step, as a function of the step alone; others look at each report and may ask
-/// for something. State that a report changes is saved with every checkpoint.
+/// A policy. One file each in lib/train/policies. Policies act in the order of the spec, and each sees what those
+/// before it have done. One that has a target gives the value of that parameter for each step; what looks at reports
+/// may keep state and ask for something. The value follows from the step and that state alone, and the state is saved
+/// with every checkpoint, so that a resumed run has the same values.
 struct Policy {
   static constexpr const char* kind = "policy";
   virtual ~Policy() = default;
 
   /// The spec path of the parameter that it drives ("optimizer.lr"); empty if it drives none.
   virtual std::string_view target() const { return {}; }
-  /// The value for the update `step` (from 0), where the spec's own value of the target is `base`.
+  /// The value for the update `step` (from 0). `base` is the spec's own value of the target, or what the policies
+  /// before this one make of it.
   virtual double value(std::int64_t step, double base, const Schedule& schedule) const;
+  /// Whether it changes the value that other policies give, so that it may stand after them on the same target.
+  virtual bool follows() const { return false; }
+  /// Called once before anything runs, when the target's own value (NaN without a target) and the length of training
+  /// are known. Returns what does not fit them, as advice; empty if all does.
+  virtual std::string settle(double base, const Schedule& schedule);
   /// A report was made: at an epoch's end or by validation within it.
   virtual void report(const HistoryRecord& record, Requests& requests);
   /// What report() keeps, by name; read back by restore().
@@ -53,8 +62,5 @@ template <>
 struct EnumNames<Mode> {
   static constexpr EnumName<Mode> names[] = {{Mode::min, "min"}, {Mode::max, "max"}};
 };
-
-/// A linear rise from zero that several schedules share: step s < w of w gives base * (s + 1) / w.
-double warmed_up(std::int64_t step, std::int64_t warmup_steps, double base);
 
 }  // namespace trainctl

@@ -49,8 +49,13 @@ void Session::load(const std::vector<std::string>& splits) {
     place(name, data);
     tables.emplace_back(name, data.table);
   }
-  digest_future_ = std::async(std::launch::async, [tables] {
-    std::string joined;
+  std::string listed;  // what a file chose belongs to the data too
+  for (const std::string& name : splits) {
+    const auto& subset = blueprint_.spec().data.find(name)->subset;
+    if (subset && subset->ids_file) listed += sha256_hex(ids_text(name, blueprint_.sampler(name).ids())) + "\n";
+  }
+  digest_future_ = std::async(std::launch::async, [tables, listed] {
+    std::string joined = listed;
     for (const auto& [name, table] : tables) joined += name + ":" + table->digest() + "\n";
     return sha256_hex(joined);
   });
@@ -101,7 +106,7 @@ void Session::reserve() {
 void Session::set_epoch(std::string_view split, std::int64_t epoch) {
   SplitData& data = data_.find(split)->second;
   const Sampler& sampler = blueprint_.sampler(split);
-  if (!sampler.options().shuffle) epoch = 0;
+  if (!sampler.varies()) epoch = 0;
   if (data.order_epoch == epoch) return;
   sampler.order(epoch, data.order);
   state_.write(data.order_state, data.order.data());

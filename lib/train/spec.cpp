@@ -10,8 +10,15 @@ Schema<SplitSpec> SplitSpec::schema() {
              "What happens to `input`, in order; bytes have become x / 255 before.")
       .required("batch_size", &SplitSpec::batch_size, between(1, 1 << 24), "Samples in a batch.", unit("samples"))
       .field("shuffle", &SplitSpec::shuffle, "Whether each epoch visits the samples in a new order.")
+      .field("sampler", &SplitSpec::sampler,
+             "In which order an epoch visits the samples, and how many of them; by default as `shuffle` says.")
       .field("drop_last", &SplitSpec::drop_last, "Whether an epoch leaves out a last batch that is not full.")
-      .example("{dataset: {type: mnist, root: data, split: train}, batch_size: 128, shuffle: true}");
+      .example("{dataset: {type: mnist, root: data, split: train}, batch_size: 128, shuffle: true}")
+      .example("{dataset: {type: image_folder, root: scans}, batch_size: 32, sampler: weighted}");
+}
+
+void SplitSpec::check(Diagnostics& diagnostics, const Node& node) const {
+  if (sampler && shuffle) diagnostics.error(node, "'sampler' gives the order; remove 'shuffle', or the sampler.");
 }
 
 Schema<DataSpec> DataSpec::schema() {
@@ -118,6 +125,8 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("checkpoint", &ExperimentSpec::checkpoint,
              "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
+      .at_least_one_of({"model", "models"})
+      .at_least_one_of({"optimizer", "optimizers"})
       .later("results", "result packages")
       .later("loggers", "loggers; history.json and steps.jsonl are always written")
       .later("values", "named values of a step")

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/sample_order.h"
 #include "data/subset.h"
 #include "nn/loss.h"
 #include "nn/metric.h"
@@ -27,8 +28,10 @@ struct SplitSpec {
   std::vector<Component<Transform>> transforms;
   std::int64_t batch_size = 0;
   bool shuffle = false;
+  std::optional<Component<SampleOrder>> sampler;
   bool drop_last = false;
   static Schema<SplitSpec> schema();
+  void check(Diagnostics& diagnostics, const Node& node) const;
 };
 
 struct DataSpec {

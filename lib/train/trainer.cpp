@@ -132,12 +132,11 @@ Trainer::Interrupt Trainer::train_until_report() {
   return report_due() ? Interrupt::none : interrupt;
 }
 
-void Trainer::set_driven() {
+void Trainer::set_driven(std::int64_t step) {
   const auto& driven = session_.blueprint().driven();
   for (std::size_t i = 0; i < driven.size(); ++i) {
     if (driven_slots_[i] < 0) continue;
-    session_.scalars().set(driven_slots_[i],
-                           static_cast<float>(driven[i].at(host_.position.step, session_.blueprint().schedule())));
+    session_.scalars().set(driven_slots_[i], static_cast<float>(driven[i].at(step, session_.blueprint().schedule())));
   }
 }
 
@@ -156,7 +155,7 @@ void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_s
 void Trainer::update() {
   const Sampler& sampler = session_.blueprint().sampler("train");
   const std::int64_t accumulate = session_.blueprint().spec().trainer.accumulate;
-  set_driven();
+  set_driven(host_.position.step);
   const std::int64_t left = sampler.epoch_samples() - host_.position.offset;
   const std::int64_t update_samples = std::min(left, accumulate * sampler.options().batch_size);
   const std::int64_t batches = (update_samples + sampler.options().batch_size - 1) / sampler.options().batch_size;
@@ -224,6 +223,7 @@ bool Trainer::validate() {
   const Sampler& sampler = blueprint.sampler("val");
   session_.set_epoch("val", 0);
   if (at.validated == 0) session_.clear_sums("val");
+  set_driven(at.step - 1);  // as the last update had them; a resume may begin here
   while (at.validated < sampler.epoch_samples()) {
     if (interrupted() != Interrupt::none) return false;
     const std::int64_t samples = sampler.batch_samples(at.validated);
@@ -256,9 +256,15 @@ void Trainer::report() {
   record.seconds = {{"train", train_s_}, {"validate", validate_s_}};
   train_s_ = validate_s_ = 0.0;
 
+  HistoryRecord seen = record;
   for (const auto& [name, policy] : blueprint.spec().policies) {
-    policy->report(record, requests_);
+    policy->report(seen, requests_);
     host_.policies[name] = policy->state();
+    // What one policy changes, the next sees.
+    for (const DrivenValue& driven : blueprint.driven()) {
+      const auto shown = std::ranges::find(seen.values, driven.shown_as, &NamedValues::value_type::first);
+      shown->second = driven.at(at.step - 1, blueprint.schedule());
+    }
   }
   improved_ = false;
   if (blueprint.spec().checkpoint && blueprint.spec().checkpoint->keep.best) {

@@ -59,7 +59,8 @@ class Trainer {
   Interrupt train_until_report();
   void update();
   void run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples, int entry);
-  void set_driven();
+  /// Brings the values that policies drive at the update `step` to the programs.
+  void set_driven(std::int64_t step);
   void log_step();
   /// Validation from its beginning; false if interrupted.
   bool validate();

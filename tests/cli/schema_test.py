@@ -153,7 +153,7 @@ class Validation(CliTest):
                 config = changed(SMALL, **changes)
                 self.assertNotEqual(self.faults(config), [])
                 self.error("check", self.write("config.json", config), expect=3)
-        for section in ["data", "model", "loss", "optimizer", "trainer", "version", "name"]:
+        for section in ["data", "model", "optimizer", "trainer", "version", "name"]:
             with self.subTest(f"without {section}"):
                 config = changed(SMALL)
                 del config[section]

@@ -107,6 +107,27 @@ TEST_CASE("csv dataset: regression, columns by name and index, no header, shape,
   CHECK(shaped.info().fields.size() == 1);
 }
 
+TEST_CASE("csv dataset: further columns as fields of their own") {
+  const TempFolder folder;
+  const std::string_view text = "id,a,b,w,y\nann,1,2,0.5,0\nbob,3,4,1.5,1\nann,5,6,2,1\n";
+  const Table t =
+      table(folder, text,
+            ", fields: {patient: {columns: id, task: classification}, weight: {columns: w}, both: {columns: [b, "
+            "a]}}, features: [a]");
+  CHECK(values<float>(t, "input") == Floats{1, 3, 5});
+  CHECK(values<std::int64_t>(t, "patient") == Labels{0, 1, 0});
+  CHECK(t.column("patient").field.class_names == std::vector<std::string>{"ann", "bob"});
+  CHECK(values<float>(t, "weight") == Floats{0.5F, 1.5F, 2});
+  CHECK(values<float>(t, "both") == Floats{2, 1, 4, 3, 6, 5});
+  CHECK(t.column("both").field.shape == Shape{2});
+  const Table rest = table(folder, text, ", fields: {patient: {columns: id, task: classification}, w: {columns: 3}}");
+  CHECK(values<float>(rest, "input") == Floats{1, 2, 3, 4, 5, 6});  // what no field took
+  CHECK(contains(error(folder, text, ", fields: {target: {columns: id}}", ErrorKind::config), "told by"));
+  CHECK(contains(error(folder, text, ", fields: {p: {columns: [a, b], task: classification}}", ErrorKind::config),
+                 "one column"));
+  CHECK(contains(error(folder, text, ", fields: {p: {columns: idd}}", ErrorKind::config), "Did you mean 'id'?"));
+}
+
 TEST_CASE("csv dataset: what is no finite number is refused with its place") {
   const TempFolder folder;
   CHECK(contains(error(folder, "a,b\n1,0\nnan,1\n"), "x.csv:3:1: 'nan' is not a finite number"));

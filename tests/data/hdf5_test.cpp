@@ -186,3 +186,41 @@ TEST_CASE("hdf5: a file cut anywhere is refused") {
     CHECK(contains(open_error(path, "x"), "x.h5"));
   }
 }
+
+TEST_CASE("hdf5 dataset: further arrays as fields of their own") {
+  const TempFolder folder;
+  {
+    Hdf5Writer file(folder / "x.h5");
+    file.add<float>("x", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {3, 2}, {1, 2, 3, 4, 5, 6});
+    file.add<int>("y", H5T_STD_I32LE, H5T_NATIVE_INT, {3}, {0, 1, 0});
+    file.add<int>("who/id", H5T_STD_I32LE, H5T_NATIVE_INT, {3}, {70, 80, 70});
+    file.add<float>("importance", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {3}, {0.5F, 1, 2});
+    file.add<float>("short", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, {2}, {0.5F, 1});
+  }
+  const auto set = [&](std::string_view fields) {
+    return dataset(
+        fmt::format("{{type: hdf5, path: {}, input: x, target: y, fields: {}}}", (folder / "x.h5").string(), fields));
+  };
+  const auto two = set("{patient: {array: who/id}, second: {array: y, classes: 4}, weight: {array: importance}}");
+  const Table table = two->load();
+  CHECK(table.column("patient").as<std::int32_t>()[1] == 80);
+  CHECK(table.column("second").as<std::int64_t>()[1] == 1);
+  CHECK(table.column("second").field.classes == 4);
+  CHECK(table.column("weight").as<float>()[2] == 2.0F);
+  CHECK(two->load_field("patient").as<std::int32_t>()[2] == 70);
+  CHECK(two->open()->info().fields.size() == 5);
+  const DatasetInfo info = two->describe();
+  REQUIRE(info.fields.size() == table.info().fields.size());
+  for (std::size_t i = 0; i < info.fields.size(); ++i) {
+    CHECK(info.fields[i].name == table.info().fields[i].name);
+    CHECK(info.fields[i].shape == table.info().fields[i].shape);
+    CHECK(info.fields[i].dtype == table.info().fields[i].dtype);
+  }
+  CHECK(contains(message_of(ErrorKind::data, [&] { set("{weight: {array: short}}")->describe(); }),
+                 "holds 3 samples but"));
+  CHECK(contains(message_of(ErrorKind::config, [&] { set("{weight: {array: importance, classes: 3}}")->load(); }),
+                 "'classes' needs integers"));
+  CHECK(contains(message_of(ErrorKind::data, [&] { set("{second: {array: y, classes: 1}}")->load(); }),
+                 "sample 1 has the label 1, outside of [0, 1)"));
+  CHECK(contains(message_of(ErrorKind::config, [&] { set("{input: {array: y}}"); }), "a key of its own"));
+}

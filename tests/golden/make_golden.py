@@ -84,6 +84,18 @@ def resnet():
                          nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, CLASSES))
 
 
+def mixed_layers():
+    return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.GroupNorm(2, 8), nn.Hardswish(), nn.MaxPool2d(2), nn.ConvTranspose2d(8, 6, 4, 2, 1),
+                         nn.InstanceNorm2d(6, affine=True), nn.PReLU(6), nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(6, 4, 3, 2),
+                         nn.PReLU(), nn.AdaptiveAvgPool2d((5, 4)), nn.AdaptiveMaxPool2d((3, 2)), nn.Softplus(2.0), nn.Flatten(),
+                         nn.Linear(24, CLASSES))
+
+
+def embedding():
+    """Of the labels themselves, which are its inputs."""
+    return nn.Sequential(nn.Embedding(CLASSES, 6), nn.Linear(6, CLASSES))
+
+
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, 0.05),
     "momentum": lambda p: torch.optim.SGD(p, 0.02, momentum=0.9, weight_decay=1e-3),
@@ -93,11 +105,14 @@ OPTIMIZERS = {
     "adamw": lambda p: torch.optim.AdamW(p, 1e-3, weight_decay=0.1),
     "rmsprop": lambda p: torch.optim.RMSprop(p, 1e-3),
     "rmsprop_centered": lambda p: torch.optim.RMSprop(p, 1e-3, alpha=0.9, momentum=0.5, centered=True),
+    "adagrad": lambda p: torch.optim.Adagrad(p, 0.02, lr_decay=0.01, weight_decay=1e-3, initial_accumulator_value=0.1),
+    "adadelta": lambda p: torch.optim.Adadelta(p, 1.0, rho=0.95, eps=1e-5, weight_decay=1e-3),
 }
 # name: model, optimizer, norm at which gradients are clipped, label smoothing
 CASES = {f"mlp_{name}": (mlp, name, None, 0.0) for name in OPTIMIZERS}
 CASES |= {"lenet_adam": (lenet, "adam", None, 0.0), "cnn_adam": (cnn, "adam", None, 0.1), "resnet_momentum": (resnet, "momentum", None, 0.0),
-          "mlp_clip": (mlp, "sgd", 0.5, 0.0)}
+          "mlp_clip": (mlp, "sgd", 0.5, 0.0), "layers_adam": (mixed_layers, "adam", None, 0.0),
+          "embedding_momentum": (embedding, "momentum", None, 0.0)}
 
 
 def nudge(model, seed):
@@ -116,8 +131,8 @@ def train(make, optimizer, clip, smoothing, dtype, images, labels, nudged=0):
     model = model.to(dtype)
     step = OPTIMIZERS[optimizer](model.parameters())
     loss_fn = nn.CrossEntropyLoss(label_smoothing=smoothing)
-    x = torch.from_numpy(images).to(dtype) / 255
     y = torch.from_numpy(labels)
+    x = y if make is embedding else torch.from_numpy(images).to(dtype) / 255
     losses = []
     for i in range(STEPS):
         at = i * BATCH % SAMPLES

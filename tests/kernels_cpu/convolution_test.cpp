@@ -147,7 +147,8 @@ TEST_CASE("activations are fused") {
        {Activation{Activation::Kind::relu, 0.0}, Activation{Activation::Kind::leaky_relu, 0.1},
         Activation{Activation::Kind::elu, 0.7}, Activation{Activation::Kind::gelu, 0.0},
         Activation{Activation::Kind::gelu_tanh, 0.0}, Activation{Activation::Kind::silu, 0.0},
-        Activation{Activation::Kind::sigmoid, 0.0}, Activation{Activation::Kind::tanh, 0.0}}) {
+        Activation{Activation::Kind::sigmoid, 0.0}, Activation{Activation::Kind::tanh, 0.0},
+        Activation{Activation::Kind::hardswish, 0.0}, Activation{Activation::Kind::softplus, 1.0}}) {
     for (const int index : {2, 8}) {
       const Application application = applications(convolutions()[index], activation)[0];
       CAPTURE(activation.text());

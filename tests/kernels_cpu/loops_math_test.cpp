@@ -69,9 +69,9 @@ TEST_CASE("activations pass NaN on and saturate at infinity") {
   for (const cpu::Isa level : all_levels) {
     const UseIsa use(level);
     const std::vector<float> x(33, NAN), high(33, INFINITY), low(33, -INFINITY);
-    for (const auto kind :
-         {Activation::Kind::relu, Activation::Kind::leaky_relu, Activation::Kind::elu, Activation::Kind::gelu,
-          Activation::Kind::gelu_tanh, Activation::Kind::silu, Activation::Kind::sigmoid, Activation::Kind::tanh}) {
+    for (const auto kind : {Activation::Kind::relu, Activation::Kind::leaky_relu, Activation::Kind::elu,
+                            Activation::Kind::gelu, Activation::Kind::gelu_tanh, Activation::Kind::silu,
+                            Activation::Kind::sigmoid, Activation::Kind::tanh, Activation::Kind::hardswish}) {
       for (const float value : activated(kind, x)) CHECK(std::isnan(value));
     }
     CHECK(activated(Activation::Kind::tanh, high)[20] == 1.0f);

@@ -70,6 +70,18 @@ TEST_CASE("layers give the shapes that PyTorch's give") {
       {"silu", {2, 3}, {2, 3}},
       {"sigmoid", {2, 3}, {2, 3}},
       {"tanh", {2, 3}, {2, 3}},
+      {"hardswish", {2, 3}, {2, 3}},
+      {"softplus", {2, 3}, {2, 3}},
+      {"prelu", {2, 3}, {2, 3}},
+      {"{type: group_norm, num_groups: 3}", {2, 3, 4}, {2, 3, 4}},
+      {"instance_norm", {2, 3, 4, 5}, {2, 3, 4, 5}},
+      {"{type: conv_transpose2d, out_channels: 8, kernel_size: 4, stride: 2, padding: 1}",
+       {2, 3, 9, 7},
+       {2, 8, 18, 14}},
+      {"{type: upsample, scale_factor: [2, 1.5]}", {2, 3, 5, 4}, {2, 3, 10, 6}},
+      {"{type: adaptive_avg_pool2d, output_size: [2, 9]}", {2, 3, 7, 6}, {2, 3, 2, 9}},
+      {"{type: adaptive_max_pool2d, output_size: 7}", {2, 3, 7, 7}, {2, 3, 7, 7}},
+      {"pyramid_pooling", {2, 3, 9, 7}, {2, 63}},
       {"{type: softmax, dim: -1}", {2, 3, 4}, {2, 3, 4}},
       {"log_softmax", {2, 3}, {2, 3}},
       {"{type: sequential, layers: []}", {2, 3}, {2, 3}},
@@ -196,6 +208,52 @@ TEST_CASE("a live probability is a scalar of the step, found by its path in the 
   for (const ValueInfo& value : bench.graph.values())
     found |= value.kind == ValueInfo::Kind::scalar && value.name == "model.layers.1.p";
   CHECK(found);
+}
+
+TEST_CASE("multiply takes a number for each channel as a gate") {
+  for (const Shape& gate : {Shape{2, 3}, Shape{2, 3, 1, 1}}) {
+    Bench bench;
+    const auto layer = from_yaml<Component<Layer>>("{type: multiply}", "model");
+    for (const bool first : {true, false}) {
+      const Value x = bench.input({2, 3, 4, 5}, "x"), g = bench.input(gate, "gate");
+      const Value y = layer->build(bench.builder, first ? Values{g, x} : Values{x, g})[0];
+      const RefTensor result = bench.run().values.at(y.id());
+      CHECK(result.shape == Shape{2, 3, 4, 5});
+      CHECK(result[25] == doctest::Approx(bench.bindings.inputs["x"][25] * bench.bindings.inputs["gate"][1]));
+    }
+    const Value other = bench.input({2, 4, 4, 5}, "other"), g = bench.input(gate, "gate");
+    CHECK(contains(refusal([&] { layer->build(bench.builder, {other, g}); }), "a number for each channel (N, C)"));
+  }
+}
+
+TEST_CASE("pyramid_pooling is global pooling at one level, and one behind the other at more") {
+  Built global("{type: pyramid_pooling, levels: [1], mode: average}", {2, 3, 5, 7});
+  Built pooled("{type: global_avg_pool, keepdim: false}", {2, 3, 5, 7});
+  const RefTensor a = global.value(), b = pooled.value();
+  for (int i = 0; i < 6; ++i) CHECK(a[i] == doctest::Approx(b[i]));
+  Built several("{type: pyramid_pooling, levels: [2, 1], mode: average}", {2, 3, 5, 7});
+  const RefTensor c = several.value();
+  CHECK(c[12] == doctest::Approx(a[0]));  // behind 3 x 4 features of level 2
+}
+
+TEST_CASE("what does not fit the larger layers is refused with advice") {
+  CHECK(contains(refused("{type: group_norm, num_groups: 2}", {2, 3, 4}), "3 channels cannot be divided into 2"));
+  CHECK(contains(refused("{type: group_norm, num_groups: 3}", {2, 3}), "no variance"));
+  CHECK(contains(refused("instance_norm", {2, 3}), "(N, C, L, ...)"));
+  CHECK(contains(refused("{type: prelu, num_parameters: 4}", {2, 3}), "give 1 or 3"));
+  CHECK(contains(refused("{type: embedding, num_embeddings: 4, embedding_dim: 2}", {2, 3}), "whole numbers"));
+  CHECK(contains(refused("{type: upsample, scale_factor: 1.5}", {2, 3, 5, 4}), "give `size`"));
+  CHECK(contains(refused("upsample", {2, 3, 5, 4}), "'size' or 'scale_factor'"));
+  CHECK(contains(refused("{type: upsample, size: 4, align_corners: true}", {2, 3, 5, 4}), "bilinear"));
+  CHECK(contains(refused("{type: conv_transpose2d, out_channels: 2, kernel_size: 3, output_padding: 1}", {2, 3, 4, 4}),
+                 "'output_padding'"));
+  CHECK(contains(refused("{type: conv_transpose2d, out_channels: 2, kernel_size: 1, padding: 3}", {2, 3, 4, 4}),
+                 "less padding"));
+  CHECK(contains(refused("{type: conv_transpose2d, out_channels: 2, kernel_size: 3, groups: 2}", {2, 3, 4, 4}),
+                 "3 channels cannot be divided into 2"));
+  CHECK(contains(refused("pyramid_pooling", {2, 3}), "images"));
+  CHECK(contains(refused("{type: pyramid_pooling, levels: [0]}", {2, 3, 4, 4}), "at least 1"));
+  CHECK(contains(refused("{type: softplus, beta: 0}", {2, 3}), "above 0"));
 }
 
 TEST_CASE("what does not fit is refused with advice") {

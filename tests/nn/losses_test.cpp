@@ -89,6 +89,39 @@ TEST_CASE("pointwise losses take (N) for (N, 1) and integers for numbers") {
   }
 }
 
+TEST_CASE("an update's objective is the mean reduced and scaled, live too") {
+  const auto objective = [](const char* yaml, bool accumulates = false, double live = 0.0) {
+    Judged judged = values();
+    Bench& bench = judged.bench;
+    const auto component = from_yaml<Component<Loss>>(yaml, "loss");
+    if (live != 0.0) {
+      bench.context.live.insert("loss.scale");
+      bench.bindings.inputs["loss.scale"] = RefTensor(Shape{}, live);
+    }
+    if (accumulates) bench.bindings.inputs["batch_weight"] = RefTensor(Shape{}, 0.25);
+    const Value mean = component->build(bench.builder, judged.output, judged.target);
+    const Value value = component->objective(bench.builder, mean, judged.output, judged.target, 3, accumulates);
+    return bench.run().values.at(value.id())[0];
+  };
+  const double mean = 13.25 / 3;
+  CHECK(objective("mse") == doctest::Approx(mean));
+  CHECK(objective("{type: mse, scale: 0.5}") == doctest::Approx(mean / 2));
+  CHECK(objective("{type: mse, scale: 0.5}", false, 4.0) == doctest::Approx(4 * mean));
+  CHECK(objective("{type: mse, reduction: sum}") == doctest::Approx(13.25));
+  CHECK(objective("{type: mse, reduction: sum}", true) ==
+        doctest::Approx(13.25 / 0.25));  // by batch_weight it is 13.25
+  CHECK(objective("{type: mse, reduction: batch_mean}", true) == doctest::Approx(mean));
+  CHECK(contains(refusal([&] { objective("{type: mse, reduction: total}"); }), "batch_mean"));
+  CHECK(contains(refusal([] {
+                   Judged judged = classes();
+                   const auto loss = from_yaml<Component<Loss>>(
+                       "{type: cross_entropy, class_weights: [1, 2, 3], reduction: sum}", "loss");
+                   const Value mean = loss->build(judged.bench.builder, judged.output, judged.target);
+                   loss->objective(judged.bench.builder, mean, judged.output, judged.target, 2, false);
+                 }),
+                 "class_weights need reduction mean"));
+}
+
 TEST_CASE("targets that do not fit are refused with advice") {
   const auto refused = [](Judged judged, const char* loss) { return refusal([&] { judged.loss(loss); }); };
   CHECK(contains(refused({{2, 3}, {}, {DType::f32, {2}}, {}}, "cross_entropy"), "needs class numbers"));
@@ -96,6 +129,12 @@ TEST_CASE("targets that do not fit are refused with advice") {
   CHECK(contains(refused({{2, 3, 4, 4}, {}, {DType::i64, {2}}, {}}, "cross_entropy"), "flatten or global_avg_pool"));
   CHECK(contains(refused({{2}, {}, {DType::i64, {2}}, {}}, "cross_entropy"), "as many features as there are classes"));
   CHECK(contains(refused({{2, 10}, {}, {DType::f32, {2}}, {}}, "mse"), "got (2, 10) and (2)"));
+  CHECK(contains(refused({{2, 3}, {}, {DType::f32, {2}}, {}}, "focal"), "needs class numbers"));
+  CHECK(contains(refused({{2, 10}, {}, {DType::f32, {2}}, {}}, "kl_div"),
+                 "kl_div needs outputs and targets of one shape"));
+  CHECK(contains(refused({{2, 10}, {}, {DType::f32, {2}}, {}}, "cosine"), "got (2, 10) and (2)"));
+  CHECK(contains(refused({{2, 3, 4}, {}, {DType::i64, {2}}, {}}, "dice"), "dice of outputs"));
+  CHECK(contains(refused({{2}, {}, {DType::f32, {2}}, {}}, "tversky"), "needs outputs (N, C, ...)"));
   CHECK(contains(refusal([] { classes().loss("{type: cross_entropy, class_weights: [1, 2]}"); }),
                  "2 class_weights and 3 classes"));
   CHECK(contains(refusal([] { classes().loss("{type: cross_entropy, label_smoothing: 1.5}"); }), "at most 1"));

@@ -68,7 +68,8 @@ double softplus(double x) {
 }  // namespace
 
 TEST_CASE("distillation is alpha T^2 KL(teacher || student) + (1 - alpha) loss") {
-  TwoModels pair("{type: linear, out_features: 4}", "{type: linear, out_features: 4, freeze: '*'}", "student,teacher", false);
+  TwoModels pair("{type: linear, out_features: 4}", "{type: linear, out_features: 4, freeze: '*'}", "student,teacher",
+                 false);
   const Batch batch{{{"input", pair.bench.input({6, 3})}, {"target", pair.bench.classes(6, 4)}}, 6};
   const auto step = from_yaml<Component<Step>>("{type: distillation, temperature: 3, alpha: 0.8}", "step");
   const auto values = pair.reports(step, batch);
@@ -91,7 +92,8 @@ TEST_CASE("distillation is alpha T^2 KL(teacher || student) + (1 - alpha) loss")
 }
 
 TEST_CASE("distillation on outputs is half the summed squares, averaged over the batch") {
-  TwoModels pair("{type: linear, out_features: 5}", "{type: linear, out_features: 5, freeze: '*'}", "student,teacher", false);
+  TwoModels pair("{type: linear, out_features: 5}", "{type: linear, out_features: 5, freeze: '*'}", "student,teacher",
+                 false);
   const Batch batch{{{"input", pair.bench.input({4, 3})}}, 4};
   const auto step = from_yaml<Component<Step>>("{type: distillation, match: outputs, target: null}", "step");
   const auto values = pair.reports(step, batch);
@@ -103,7 +105,8 @@ TEST_CASE("distillation on outputs is half the summed squares, averaged over the
 }
 
 TEST_CASE("the losses of a GAN are those of its definition, for what the generator gives") {
-  TwoModels pair("{type: linear, out_features: 3}", "{type: linear, out_features: 1}", "generator,discriminator", false);
+  TwoModels pair("{type: linear, out_features: 3}", "{type: linear, out_features: 1}", "generator,discriminator",
+                 false);
   const Batch batch{{{"input", pair.bench.input({5, 3})}}, 5};
   const auto step = from_yaml<Component<Step>>("{type: gan, latent: 2, real_label: 0.9}", "step");
   pair.bench.bindings.inputs["position"] = RefTensor(Shape{}, 40.0);

@@ -17,17 +17,24 @@ std::vector<OpCase> activation_cases() {
                              {Kind::gelu_tanh},
                              {Kind::silu},
                              {Kind::sigmoid},
-                             {Kind::tanh}}) {
+                             {Kind::tanh},
+                             {Kind::hardswish},
+                             {Kind::softplus, 1.0},
+                             {Kind::softplus, 2.5}}) {
     const AttributesPtr attributes = shared(ActivationAttributes(f));
     const bool smooth = f.kind != Kind::relu && f.kind != Kind::leaky_relu && f.kind != Kind::elu;
-    const Domain domain = smooth ? Domain::uniform(-3.0, 3.0) : Domain::away_from_zero();
+    const Domain domain = f.kind == Kind::hardswish ? Domain::uniform(-2.9, 2.9)
+                          : smooth                  ? Domain::uniform(-3.0, 3.0)
+                                                    : Domain::away_from_zero();
     cases.push_back({"activation", f.text() + " vector", attributes, {wanted({37}, domain)}});
     cases.push_back({"activation", f.text() + " image", attributes, {wanted({2, 3, 5, 7}, domain)}});
     cases.push_back({"activation", f.text() + " large", attributes, {f32({33, 130}, Domain::uniform(-30.0, 30.0))}});
     // Any number may stand in for the saved input; an output lies in the activation's range.
-    const Domain saved = f.kind == Kind::sigmoid ? Domain::uniform(0.0, 1.0)
-                         : f.kind == Kind::elu   ? Domain::uniform(-f.alpha, 2.0)
-                                                 : Domain::uniform(-1.0, 1.0);
+    const Domain saved = f.kind == Kind::sigmoid     ? Domain::uniform(0.0, 1.0)
+                         : f.kind == Kind::elu       ? Domain::uniform(-f.alpha, 2.0)
+                         : f.kind == Kind::softplus  ? Domain::uniform(0.0, 3.0)
+                         : f.kind == Kind::hardswish ? Domain::uniform(-5.0, 5.0)
+                                                     : Domain::uniform(-1.0, 1.0);
     cases.push_back({"activation_backward", f.text() + " vector", attributes, {f32({37}), f32({37}, saved)}});
     cases.push_back(
         {"activation_backward", f.text() + " image", attributes, {f32({2, 16, 5, 7}), f32({2, 16, 5, 7}, saved)}});

@@ -63,7 +63,7 @@ std::vector<OpCase> plain_cases() {
 
     Conv2dAttributes data = g.attributes;
     data.input_shape = g.x;
-    cases.push_back({"conv2d_backward_data", g.name, shared(data), {f32(g.y), f32(g.w)}});
+    cases.push_back({"conv2d_backward_data", g.name, shared(data), {wanted(g.y), wanted(g.w)}});
     data.activation = {Activation::Kind::relu};
     cases.push_back({"conv2d_backward_data",
                      g.name + " masked",
@@ -100,6 +100,8 @@ const RegisterCases fusions({
     fused("sum and relu", {Activation::Kind::relu}, true),
     fused("tanh", {Activation::Kind::tanh}, false),
     fused("silu", {Activation::Kind::silu}, false),
+    fused("hardswish", {Activation::Kind::hardswish}, false),
+    fused("softplus", {Activation::Kind::softplus, 1.0}, false),
     fused_thin("one channel, relu", {Activation::Kind::relu}),
     fused_thin("one channel, leaky relu", {Activation::Kind::leaky_relu, 0.1}),
 });

@@ -19,6 +19,10 @@ AttributesPtr dropout() {
   return shared(DropoutAttributes(0x123456789ABCDEFull));
 }
 
+AttributesPtr power(double exponent) {
+  return shared(PowerAttributes(exponent));
+}
+
 OpCase dropped(std::string name, Shape x, double p, double step) {
   return {"dropout", std::move(name), dropout(), {wanted(x), scalar(p), scalar(step, DType::i64)}, Match::zeros};
 }
@@ -46,6 +50,15 @@ const RegisterCases cases({
     {"channel_affine", "channels of 16", nullptr, {f32({3, 32, 7, 5}), f32({32}), f32({32})}},
     {"reciprocal", "of four", nullptr, {scalar(4.0)}},
     {"reciprocal", "of a third", nullptr, {scalar(-1.0 / 3.0)}},
+    {"power", "square", power(2.0), {wanted({37}, Domain::uniform(0.1, 2.0))}},
+    {"power", "root", power(0.5), {wanted({37}, Domain::uniform(0.1, 2.0))}, Match::close, 2.0},
+    {"power", "inverse", power(-1.0), {wanted({5, 7}, Domain::uniform(0.5, 2.0))}},
+    {"power", "itself", power(1.0), {wanted({37}, Domain::away_from_zero())}},
+    {"power", "inverse root", power(-0.5), {wanted({}, Domain::uniform(0.5, 2.0))}, Match::close, 2.0},
+    {"power", "large", power(1.7), {f32({33, 1030}, Domain::uniform(-1.0, 3.0))}, Match::close, 4.0},
+    {"power", "image", power(3.0), {f32({2, 16, 5, 7}, Domain::uniform(-1.0, 1.0))}, Match::close, 4.0},
+    {"power", "zeros", power(-2.0), {f32({37}, Domain::constant(0.0))}, Match::exact},
+    with_nan({"power", "keeps nan", power(1.5), {f32({37}, Domain::constant(1.0))}, Match::exact}),
     {"increment", "one", nullptr, {scalar(41, DType::i64)}, Match::exact},
     {"is_finite", "all", nullptr, {scalar(1.0), scalar(-3e38), scalar(0.0)}, Match::exact},
     {"is_finite", "infinite", nullptr, {scalar(1.0), scalar(HUGE_VAL)}, Match::exact},

@@ -62,6 +62,8 @@ const RegisterCases cases({
     fused("silu", {8, 12}, 20, Activation::Kind::silu),
     fused("sigmoid", {8, 12}, 20, Activation::Kind::sigmoid),
     fused("tanh", {8, 12}, 20, Activation::Kind::tanh),
+    fused("hardswish", {8, 12}, 20, Activation::Kind::hardswish),
+    fused("softplus", {8, 12}, 20, Activation::Kind::softplus),
     backward_data("square", {8, 16}, 16),
     backward_data("odd", {5, 3}, 7),
     backward_data("batch of one", {1, 10}, 13),

@@ -77,14 +77,26 @@ AttributesPtr pointwise(PointwiseLossAttributes::Kind kind, double delta = 1.0) 
   return shared(attributes);
 }
 
+AttributesPtr focal(double gamma, double alpha) {
+  PointwiseLossAttributes attributes;
+  attributes.kind = PointwiseLossAttributes::Kind::focal;
+  attributes.gamma = gamma;
+  attributes.alpha = alpha;
+  return shared(attributes);
+}
+
 std::vector<OpCase> pointwise_cases() {
   using Kind = PointwiseLossAttributes::Kind;
   std::vector<OpCase> cases;
-  for (const auto& attributes : {pointwise(Kind::squared), pointwise(Kind::absolute), pointwise(Kind::huber),
-                                 pointwise(Kind::huber, 0.25), pointwise(Kind::bce_with_logits)}) {
-    const bool logits = attributes->text() == "bce_with_logits";
+  for (const auto& attributes :
+       {pointwise(Kind::squared), pointwise(Kind::absolute), pointwise(Kind::huber), pointwise(Kind::huber, 0.25),
+        pointwise(Kind::bce_with_logits), focal(2.0, 0.25), focal(0.0, -1.0), focal(1.5, -1.0), pointwise(Kind::kl_div),
+        pointwise(Kind::kl_div_log)}) {
+    const auto kind = as<PointwiseLossAttributes>(*attributes).kind;
+    const bool logits = kind >= Kind::bce_with_logits;  // the prediction alone has a gradient
     const Domain prediction = Domain::uniform(-3.0, 3.0),
-                 target = logits ? Domain::uniform(0.0, 1.0) : Domain::uniform(-3.0, 3.0);
+                 target =
+                     logits ? Domain::uniform(kind == Kind::kl_div_log ? -3.0 : 0.0, 1.0) : Domain::uniform(-3.0, 3.0);
     for (const Shape& shape : {Shape{9}, Shape{5, 7}, Shape{130, 33}}) {
       const std::string name = attributes->text() + " " + shape.text();
       cases.push_back({"pointwise_loss",
@@ -105,6 +117,13 @@ std::vector<OpCase> pointwise_cases() {
                    {f32({5}, Domain::constant(1.0)), f32({5}, Domain::constant(1.0)), scalar(1.0)},
                    Match::exact});
   return cases;
+}
+
+OpCase without_mass(OpCase op_case) {
+  op_case.prepare = [](std::vector<RefTensor>& inputs) {
+    for (std::int64_t i = 0; i < inputs[1].size(); i += 2) inputs[1][i] = 0.0;
+  };
+  return op_case;
 }
 
 OpCase correct(std::string name, Shape scores, Shape target, std::int64_t k, DType label = DType::i64,
@@ -131,6 +150,10 @@ AttributesPtr accumulate(double factor) {
 
 const RegisterCases classes(class_cases());
 const RegisterCases losses(pointwise_cases());
+const RegisterCases divergence({without_mass({"pointwise_loss",
+                                              "kl_div, zeros",
+                                              pointwise(PointwiseLossAttributes::Kind::kl_div),
+                                              {wanted({5, 7}), f32({5, 7}, Domain::uniform(0.0, 1.0))}})});
 const RegisterCases metrics({
     correct("rows", {33, 10}, {33}, 1),
     correct("top 3", {33, 10}, {33}, 3, DType::i32),

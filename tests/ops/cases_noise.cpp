@@ -5,8 +5,12 @@ namespace trainctl::test {
 namespace {
 
 OpCase normal(std::string name, Shape shape, double step) {
-  return {"random_normal", std::move(name), shared(NoiseAttributes(shape, 0xFEDCBA987654321u)),
-          {scalar(step, DType::i64)}, Match::close, 4.0};
+  return {"random_normal",
+          std::move(name),
+          shared(NoiseAttributes(shape, 0xFEDCBA987654321u)),
+          {scalar(step, DType::i64)},
+          Match::close,
+          4.0};
 }
 
 const RegisterCases cases({

@@ -85,6 +85,61 @@ std::vector<OpCase> rmsprop_cases() {
   return cases;
 }
 
+/// Cases of an op whose operands are (p, g, slots..., t or nothing, rates...), clipped and not, finite and not.
+std::vector<OpCase> adaptive_cases(const std::string& op, const std::vector<AttributesPtr>& variants, int slots,
+                                   bool counts, int rates) {
+  std::vector<OpCase> cases;
+  for (const std::int64_t n : sizes) {
+    for (const AttributesPtr& attributes : variants) {
+      const auto add = [&](const char* name, double t, Operand g_scale = {}, Operand finite = {}) {
+        std::vector<Operand> inputs{f32({n}), f32({n})};
+        for (int k = 0; k < slots; ++k) inputs.push_back(f32({n}, positive));
+        if (counts) inputs.push_back(scalar(t, DType::i64));
+        if (rates == 2) inputs.push_back(scalar(0.01));
+        inputs.push_back(scalar(0.02));
+        inputs.push_back(g_scale);
+        inputs.push_back(finite);
+        cases.push_back({op, fmt::format("{} {} {}", name, attributes->text(), n), attributes, std::move(inputs),
+                         Match::close, 2.0});
+      };
+      add("first", 0);
+      add("later", 100, scalar(0.25), scalar(1, DType::i32));
+      add("not finite", 3, {}, scalar(0, DType::i32));
+    }
+  }
+  return cases;
+}
+
+AttributesPtr adagrad(double lr_decay) {
+  AdagradAttributes attributes;
+  attributes.lr_decay = lr_decay;
+  return shared(attributes);
+}
+
+/// Tensors of these sizes, one behind the other.
+OpCase trust_step(std::string name, std::vector<std::int64_t> sizes_of, Domain p = {}, Domain r = {}) {
+  std::vector<double> bounds{0.0};
+  for (const std::int64_t size : sizes_of) bounds.push_back(bounds.back() + static_cast<double>(size));
+  const auto total = static_cast<std::int64_t>(bounds.back());
+  const auto count = static_cast<std::int64_t>(bounds.size());
+  return {"trust_step",
+          std::move(name),
+          nullptr,
+          {f32({total}, p), f32({total}, r), integers(DType::i64, {count}, 0, 1), scalar(0.1)},
+          Match::close,
+          2.0,
+          [bounds](std::vector<RefTensor>& inputs) { inputs[2].data = bounds; }};
+}
+
+const RegisterCases adaptive[] = {
+    RegisterCases(adaptive_cases("adagrad", {adagrad(0.0), adagrad(0.1)}, 1, true, 2)),
+    RegisterCases(adaptive_cases("adadelta", {shared(AdadeltaAttributes())}, 2, false, 2)),
+    RegisterCases(adaptive_cases("lion", {shared(LionAttributes())}, 1, false, 2)),
+    RegisterCases(adaptive_cases("lamb_direction", {shared(LambAttributes())}, 2, true, 1)),
+    RegisterCases({trust_step("one tensor", {37}), trust_step("several", {16, 4099, 1, 160, 33}),
+                   trust_step("large", {130000, 16}), trust_step("no parameters yet", {37}, Domain::constant(0.0)),
+                   trust_step("no direction", {37, 5}, {}, Domain::constant(0.0))}),
+};
 const RegisterCases sgd(sgd_cases());
 const RegisterCases adam(adam_cases());
 const RegisterCases rmsprop(rmsprop_cases());

@@ -39,6 +39,12 @@ std::vector<Geometry> geometries() {
       {"large window", {1, 1, 18, 17}, pool({17, 16}, {1, 1})},
       {"batch of 17", {17, 6, 8, 8}, pool({2, 2}, {2, 2})},
       {"16 channels", {2, 32, 6, 6}, pool({2, 2}, {2, 2})},
+      {"adaptive, even", {2, 3, 6, 8}, Pool2dAttributes::adaptive(6, 8, {3, 2})},
+      {"adaptive", {2, 3, 7, 9}, Pool2dAttributes::adaptive(7, 9, {3, 4})},
+      {"adaptive, 16 channels", {2, 16, 5, 5}, Pool2dAttributes::adaptive(5, 5, {2, 3})},
+      {"adaptive, one row", {3, 2, 5, 7}, Pool2dAttributes::adaptive(5, 7, {1, 3})},
+      {"adaptive, larger", {2, 3, 3, 4}, Pool2dAttributes::adaptive(3, 4, {5, 4})},
+      {"adaptive, large windows", {1, 2, 37, 35}, Pool2dAttributes::adaptive(37, 35, {2, 2})},
   };
 }
 

@@ -95,9 +95,10 @@ double epsilon(DType dtype) {
   return dtype == DType::f64 ? std::numeric_limits<double>::epsilon() : 0.0;
 }
 
-GuardedMemory::GuardedMemory(std::size_t bytes, std::byte fill) : bytes_(bytes), storage_(bytes + 3 * guard, sentinel) {
+GuardedMemory::GuardedMemory(std::size_t bytes, std::byte fill, std::size_t offset)
+    : bytes_(bytes), storage_(bytes + offset + 3 * guard, sentinel) {
   const auto address = reinterpret_cast<std::uintptr_t>(storage_.data());
-  begin_ = guard + (guard - address % guard) % guard;
+  begin_ = guard + (guard - address % guard) % guard + offset;
   refill(fill);
 }
 

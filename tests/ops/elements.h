@@ -17,11 +17,11 @@ void store_element(std::byte* to, double value, DType dtype);
 /// Distance from 1 to the next number, for types of floating point; 0 for integers.
 double epsilon(DType dtype);
 
-/// A tensor in memory between two guard zones of 64 bytes, beginning at a multiple of 64.
+/// A tensor in memory between two guard zones of 64 bytes, beginning at a multiple of 64 or `offset` bytes beyond.
 class GuardedMemory {
  public:
   /// Every byte is `fill`.
-  GuardedMemory(std::size_t bytes, std::byte fill);
+  GuardedMemory(std::size_t bytes, std::byte fill, std::size_t offset = 0);
 
   /// Everything, guards included, and where the memory proper begins in it: for a copy on a device.
   std::vector<std::byte>& storage() { return storage_; }

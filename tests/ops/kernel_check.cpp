@@ -68,18 +68,18 @@ std::optional<TensorType> given_type(const OpInstance& instance, const KernelPla
   return type;
 }
 
-Memory allocate(const OpInstance& instance, const KernelPlan& plan) {
+Memory allocate(const OpInstance& instance, const KernelPlan& plan, const Target& target) {
+  const auto operand = [&](const Layout& layout, const TensorType& type, std::byte fill) {
+    return std::make_unique<GuardedMemory>(layout.bytes(type), fill, target.aligned ? 0 : size_bytes(type.dtype));
+  };
   Memory memory;
   for (std::size_t k = 0; k < instance.inputs.size(); ++k) {
     const auto type = given_type(instance, plan, k);
-    memory.inputs.push_back(type ? std::make_unique<GuardedMemory>(plan.inputs[k].bytes(*type), std::byte{0})
-                                 : nullptr);
+    memory.inputs.push_back(type ? operand(plan.inputs[k], *type, std::byte{0}) : nullptr);
     if (type) write_tensor(*memory.inputs[k], instance.inputs[k], *type, plan.inputs[k]);
   }
-  for (std::size_t k = 0; k < instance.output_types.size(); ++k) {
-    memory.outputs.push_back(
-        std::make_unique<GuardedMemory>(plan.outputs[k].bytes(instance.output_types[k]), std::byte{0xFF}));
-  }
+  for (std::size_t k = 0; k < instance.output_types.size(); ++k)
+    memory.outputs.push_back(operand(plan.outputs[k], instance.output_types[k], std::byte{0xFF}));
   memory.workspace = std::make_unique<GuardedMemory>(plan.workspace_bytes, std::byte{0xFF});
   memory.residual = std::make_unique<GuardedMemory>(plan.residual_bytes, std::byte{0xFF});
   return memory;
@@ -105,8 +105,8 @@ class DeviceCopies {
 
   void* add(GuardedMemory* memory) {
     if (!memory) return nullptr;
-    // The memory proper begins at a multiple of 64 there too.
-    const std::size_t shift = (64 - memory->begin() % 64) % 64;
+    // Lies as on the host, seen from a multiple of 64.
+    const std::size_t shift = reinterpret_cast<std::uintptr_t>(memory->storage().data()) % 64;
     const std::size_t bytes = memory->storage().size();
     copies_.push_back({memory, Buffer(device_, shift + bytes), shift});
     device_.upload(copies_.back().buffer.data() + shift, memory->storage().data(), bytes);
@@ -188,7 +188,7 @@ void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRe
   const std::unique_ptr<Launch> launch = kernel.prepare(request, plan);
   REQUIRE(launch != nullptr);
 
-  Memory memory = allocate(instance, plan);
+  Memory memory = allocate(instance, plan, target);
   const Contents given = contents(memory.inputs);
   run(target.device, *launch, memory, no_alias, residual);
   check_guards(memory);
@@ -196,7 +196,7 @@ void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRe
   CHECK_MESSAGE(contents(memory.inputs) == given, "changed an input");
   const Contents first = contents(memory.outputs);
 
-  Memory again = allocate(instance, plan);
+  Memory again = allocate(instance, plan, target);
   run(target.device, *launch, again, no_alias, residual);
   CHECK_MESSAGE(contents(again.outputs) == first, "a second run gave other bits");
 
@@ -206,7 +206,7 @@ void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRe
     CAPTURE(input);
     REQUIRE(again.inputs.at(input) != nullptr);
     REQUIRE(again.inputs[input]->bytes() == again.outputs.at(output)->bytes());
-    Memory sharing = allocate(instance, plan);
+    Memory sharing = allocate(instance, plan, target);
     run(target.device, *launch, sharing, {output, input}, residual);
     Contents shared_bits = contents(sharing.outputs);
     shared_bits[output] = sharing.inputs[input]->content();
@@ -243,7 +243,7 @@ void for_each_plan(const OpInstance& instance, const Target& target, bool traini
                    Visit visit) {
   const auto types = instance.type_pointers();
   for (const KernelRegistry::Entry* entry : own_kernels(instance.op->name(), target.name)) {
-    for (const int threads : {1, 2}) {
+    for (int threads = 1; threads <= (target.device ? 1 : 2); ++threads) {
       std::vector<std::string> seen;
       for (const std::string_view tag : layout_candidates) {
         const std::vector<Layout> layouts = proposed_layouts(instance, tag);
@@ -324,7 +324,7 @@ int check_kernel_pairs(const OpCase& op_case, const Target& target) {
         if (plan.residual_bytes == 0) return;
         INFO("pair of ", op_case.full_name(), " kernel=", entry.name, " threads=", request.threads,
              " plan=", describe(plan));
-        Memory memory = allocate(instance, plan);
+        Memory memory = allocate(instance, plan, target);
         run(target.device, *entry.kernel->prepare(request, plan), memory, no_alias, nullptr);
         const std::vector<GraphNode>& nodes = gradient.graph().nodes();
         for (std::size_t i = 1; i < nodes.size(); ++i) {

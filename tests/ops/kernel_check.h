@@ -22,10 +22,11 @@ struct Target {
   std::string_view name = "cpu";  ///< what kernels are registered for
   Device* device = nullptr;       ///< null: launches run on the host's memory
   bool tf32 = false;
+  bool aligned = true;  ///< else operands lie one element beyond a multiple of 64 bytes, as a slice may
 };
 
 /// Checks every kernel registered for exactly this op on the device (the reference fallback for "*" is not one), for
-/// each plan it makes over several layouts of the inputs and over 1 and 2 threads:
+/// each plan it makes over several layouts of the inputs and, on the host, over 1 and 2 threads:
 ///   outputs (filled with NaN before) equal the reference, padding is zero, guards around all memory and the inputs'
 ///   bytes are intact, a second run gives equal bits, and so does each pair that may share memory.
 /// Uses doctest's CHECKs. Returns how many plans were run; 0 means that no kernel takes the case.

@@ -98,7 +98,7 @@ void follow_all(Device& device) {
       follow(entry.path(), device);
     }
   }
-  CHECK(cases == 12);
+  CHECK(cases == 16);
 }
 
 }  // namespace

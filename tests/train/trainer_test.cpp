@@ -81,6 +81,13 @@ void check_exact_resume(Device& device, const std::string& precision) {
   Observer observer;
   std::vector<std::string> set = with_validation;
   set.push_back("trainer.precision=" + precision);
+  // Policies whose state decides what comes: a plateau at every other report, a stop that is counted but never asked.
+  set.push_back("trainer.validate_every=3 steps");
+  set.push_back(
+      "policies={warm: {type: constant, target: optimizer.lr, warmup: 5 steps}, plateau: {type: reduce_on_plateau, "
+      "target: optimizer.lr, monitor: val/accuracy, mode: min, patience: 1, factor: 0.8, cooldown: 1}, stop: {type: "
+      "early_stopping, monitor: val/loss, mode: min, patience: 30}, exploded: {type: stop_when, monitor: train/loss, "
+      "ratio: 50}}");
   Run straight(device, folder.path() / "straight", "cnn_adam", set, observer);
   straight.trainer->begin();
   REQUIRE(straight.trainer->run().finished);

@@ -8,7 +8,7 @@
 namespace trainctl::cpu {
 namespace {
 
-static_assert(static_cast<int>(Activation::Kind::tanh) == static_cast<int>(Curve::tanh) &&
+static_assert(static_cast<int>(Activation::Kind::softplus) == static_cast<int>(Curve::softplus) &&
               static_cast<int>(Activation::Kind::gelu) == static_cast<int>(Curve::gelu));
 
 Activation activation_of(const KernelRequest& request) {
@@ -22,8 +22,7 @@ Activation activation_of(const KernelRequest& request) {
 std::optional<KernelPlan> plan_activation(const KernelRequest& request) {
   if (!all_f32(request)) return std::nullopt;
   // The padding of a blocked layout must stay zero, and sigmoid(0) is not.
-  const bool keeps_zero =
-      activation_of(request).kind != Activation::Kind::sigmoid || request.op == "activation_backward";
+  const bool keeps_zero = activation_of(request).keeps_zero() || request.op == "activation_backward";
   KernelPlan plan = uniform_plan(request, keeps_zero ? shared_layout(request) : Layout());
   for (int i = 0; i < static_cast<int>(request.inputs.size()); ++i) plan.in_place.push_back({0, i});
   return plan;

@@ -17,6 +17,16 @@ TRAINCTL_INLINE float exponential_minus_one(float x) {
   return 2.0f * t / (1.0f - t);
 }
 
+/// 1 - e^x for x <= 0, exact to the last bits near 0.
+TRAINCTL_INLINE float one_minus_exponential(float x) {
+  return x < -1.0f ? 1.0f - exponential(x) : 0.0f - exponential_minus_one(x);  // never -0: padding stays 0
+}
+
+/// log(1 + e^x).
+TRAINCTL_INLINE float soft_positive(float x) {
+  return (x < 0.0f ? 0.0f : x) + __builtin_log1pf(exponential(-absolute(x)));
+}
+
 template <Curve curve>
 TRAINCTL_INLINE float curve_value(float x, float alpha) {
   if constexpr (curve == Curve::relu) return x < 0.0f ? 0.0f : x;
@@ -28,10 +38,15 @@ TRAINCTL_INLINE float curve_value(float x, float alpha) {
   if constexpr (curve == Curve::silu) return x * logistic(x);
   if constexpr (curve == Curve::sigmoid) return logistic(x);
   if constexpr (curve == Curve::tanh) return hyperbolic_tangent(x);
+  if constexpr (curve == Curve::hardswish) {
+    const float gate = x + 3.0f < 0.0f ? 0.0f : x + 3.0f > 6.0f ? 6.0f : x + 3.0f;
+    return x * gate / 6.0f;
+  }
+  if constexpr (curve == Curve::softplus) return soft_positive(alpha * x) / alpha;
   return x;
 }
 
-/// f' from the saved operand: the output, or for gelu, gelu_tanh and silu the input.
+/// f' from the saved operand: the output, or for gelu, gelu_tanh, silu and hardswish the input.
 template <Curve curve>
 TRAINCTL_INLINE float curve_slope(float saved, float alpha) {
   if constexpr (curve == Curve::relu) return saved > 0.0f ? 1.0f : 0.0f;
@@ -52,6 +67,9 @@ TRAINCTL_INLINE float curve_slope(float saved, float alpha) {
   }
   if constexpr (curve == Curve::sigmoid) return saved * (1.0f - saved);
   if constexpr (curve == Curve::tanh) return 1.0f - saved * saved;
+  if constexpr (curve == Curve::hardswish)
+    return saved <= -3.0f ? 0.0f : saved >= 3.0f ? 1.0f : saved / 3.0f + 0.5f;  // keeps NaN
+  if constexpr (curve == Curve::softplus) return one_minus_exponential(-alpha * saved);
   return 1.0f;
 }
 
@@ -77,6 +95,10 @@ TRAINCTL_INLINE void with_curve(Curve curve, const Body& body) {
       return body.template operator()<Curve::sigmoid>();
     case Curve::tanh:
       return body.template operator()<Curve::tanh>();
+    case Curve::hardswish:
+      return body.template operator()<Curve::hardswish>();
+    case Curve::softplus:
+      return body.template operator()<Curve::softplus>();
   }
 }
 

@@ -5,7 +5,7 @@
 namespace trainctl::cpu {
 
 /// Activation::Kind, number for number.
-enum class Curve : int { none, relu, leaky_relu, elu, gelu, gelu_tanh, silu, sigmoid, tanh };
+enum class Curve : int { none, relu, leaky_relu, elu, gelu, gelu_tanh, silu, sigmoid, tanh, hardswish, softplus };
 
 struct ActivationJob {
   Curve curve;

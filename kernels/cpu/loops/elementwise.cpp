@@ -1,4 +1,4 @@
-// multiply, scale, clamp, moving_average, cast, dropout.
+// multiply, scale, power, clamp, moving_average, cast, dropout.
 #include "ops/elementwise.h"
 
 #include "kernels/cpu/loops/elementwise_loops.h"
@@ -38,6 +38,12 @@ std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, con
                                     static_cast<float>(attributes.rate), static_cast<float>(attributes.scale)});
 }
 
+std::unique_ptr<Launch> prepare_power(const KernelRequest& request, const KernelPlan& plan) {
+  ElementwiseJob job{stored_elements(request, plan), request.threads};
+  job.exponent = static_cast<float>(as<PowerAttributes>(*request.attributes).exponent);
+  return loop_launch(request, TRAINCTL_BEST(power), job);
+}
+
 std::optional<KernelPlan> plan_cast(const KernelRequest& request) {
   const DType from = request.inputs[0]->dtype, to = request.outputs[0].dtype;
   if (!(from == DType::f32 && to == DType::bf16) && !(from == DType::bf16 && to == DType::f32)) return std::nullopt;
@@ -60,6 +66,7 @@ std::unique_ptr<Launch> prepare_dropout(const KernelRequest& request, const Kern
 const RegisterLoops registered[] = {
     {"multiply", plan_elementwise, prepare_elementwise},
     {"scale", plan_elementwise, prepare_elementwise},
+    {"power", plan_elementwise, prepare_power},
     {"clamp", plan_elementwise, prepare_elementwise},
     {"moving_average", plan_elementwise, prepare_moving_average},
     {"cast", plan_cast, prepare_cast},

@@ -26,6 +26,31 @@ void scale(const ElementwiseJob& job, const Operands& operands) {
   });
 }
 
+template <typename One>
+TRAINCTL_INLINE void raise(const ElementwiseJob& job, const Operands& operands, const One& one) {
+  const float* x = operands.in<float>(0);
+  float* y = operands.out<float>(0);
+  parallel_parts(job.threads, job.count, 16, alone, [=](long begin, long end) {
+#pragma omp simd
+    for (long i = begin; i < end; ++i) y[i] = x[i] <= 0.0f ? 0.0f : one(x[i]);
+  });
+}
+
+void power(const ElementwiseJob& job, const Operands& operands) {
+  const float exponent = job.exponent;
+  if (exponent == 2.0f)
+    return raise(
+        job, operands, [](float x) __attribute__((always_inline)) { return x * x; });
+  if (exponent == 1.0f)
+    return raise(
+        job, operands, [](float x) __attribute__((always_inline)) { return x; });
+  if (exponent == -1.0f)
+    return raise(
+        job, operands, [](float x) __attribute__((always_inline)) { return 1.0f / x; });
+  raise(
+      job, operands, [=](float x) __attribute__((always_inline)) { return __builtin_powf(x, exponent); });
+}
+
 void clamp(const ElementwiseJob& job, const Operands& operands) {
   const float* x = operands.in<float>(0);
   const float limit = *operands.in<float>(1);

@@ -12,6 +12,7 @@ struct ElementwiseJob {
   float rate = 0;            ///< moving_average
   float scale = 1;           ///< moving_average
   std::uint64_t stream = 0;  ///< dropout
+  float exponent = 1;        ///< power
 };
 
 TRAINCTL_LOOPS(
@@ -19,6 +20,8 @@ TRAINCTL_LOOPS(
     void multiply(const ElementwiseJob&, const Operands&);
     /// (x, s) -> s x
     void scale(const ElementwiseJob&, const Operands&);
+    /// (x) -> x^exponent where x > 0, else 0
+    void power(const ElementwiseJob&, const Operands&);
     /// (x, limit) -> x within [-limit, limit]
     void clamp(const ElementwiseJob&, const Operands&);
     /// (old, new) -> old + rate (scale new - old)

@@ -7,8 +7,7 @@
 namespace trainctl::cpu {
 namespace {
 
-static_assert(static_cast<int>(PointwiseLossAttributes::Kind::bce_with_logits) ==
-              static_cast<int>(Distance::bce_with_logits));
+static_assert(static_cast<int>(PointwiseLossAttributes::Kind::kl_div_log) == static_cast<int>(Distance::kl_div_log));
 
 std::optional<KernelPlan> plan_class_loss(const KernelRequest& request) {
   if (request.inputs[0]->dtype != DType::f32) return std::nullopt;
@@ -44,7 +43,8 @@ std::optional<KernelPlan> plan_pointwise_loss(const KernelRequest& request) {
 std::unique_ptr<Launch> prepare_pointwise_loss(const KernelRequest& request, const KernelPlan&) {
   const auto& attributes = as<PointwiseLossAttributes>(*request.attributes);
   const PointwiseLossJob job{static_cast<Distance>(attributes.kind), static_cast<float>(attributes.delta),
-                             request.inputs[0]->elements(), request.threads};
+                             static_cast<float>(attributes.gamma),   static_cast<float>(attributes.alpha),
+                             request.inputs[0]->elements(),          request.threads};
   return loop_launch(
       request, request.op == "pointwise_loss" ? TRAINCTL_BEST(pointwise_loss) : TRAINCTL_BEST(pointwise_loss_backward),
       job);

@@ -17,11 +17,12 @@ struct ClassLossJob {
 };
 
 /// PointwiseLossAttributes::Kind, number for number.
-enum class Distance : int { squared, absolute, huber, bce_with_logits };
+enum class Distance : int { squared, absolute, huber, bce_with_logits, focal, kl_div, kl_div_log };
 
 struct PointwiseLossJob {
   Distance distance;
-  float delta;
+  float delta;         ///< huber
+  float gamma, alpha;  ///< focal
   long count;
   int threads;
 };

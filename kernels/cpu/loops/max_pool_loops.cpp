@@ -43,8 +43,8 @@ static void clear_padding(const PoolJob& job, long plane, Index* index) {
 
 /// Whether windows are 2x2 and none is cut off.
 static bool plain_two_by_two(const PoolJob& job) {
-  return job.kernel_height == 2 && job.kernel_width == 2 && job.pad_height == 0 && job.pad_width == 0 &&
-         (job.out_height - 1) * job.stride_height + 2 <= job.height &&
+  return !job.bins_height && job.kernel_height == 2 && job.kernel_width == 2 && job.pad_height == 0 &&
+         job.pad_width == 0 && (job.out_height - 1) * job.stride_height + 2 <= job.height &&
          (job.out_width - 1) * job.stride_width + 2 <= job.width;
 }
 
@@ -143,8 +143,8 @@ static void unpool_scattered(const PoolJob& job, const float* dy, const Index* i
   for (long i = 0; i < job.out_height; ++i) {
     for (long j = 0; j < job.out_width; ++j, ++dy, ++index) {
       const long position = *index;
-      const long row = i * job.stride_height - job.pad_height + position / job.kernel_width;
-      const long column = j * job.stride_width - job.pad_width + position % job.kernel_width;
+      const long row = rows_at(job, i).origin + position / job.kernel_width;
+      const long column = columns_at(job, j).origin + position % job.kernel_width;
       dx[row * job.width + column] += *dy;
     }
   }
@@ -163,8 +163,9 @@ static void unpool_plane(const PoolJob& job, const float* dy, const Index* index
 
 template <typename Index>
 static void max_pool_backward_with(const PoolJob& job, const Operands& operands) {
-  const bool apart = job.stride_height >= job.kernel_height && job.stride_width >= job.kernel_width;
-  const bool tiled = job.stride_height == job.kernel_height && job.stride_width == job.kernel_width &&
+  const bool plain = !job.bins_height;
+  const bool apart = plain && job.stride_height >= job.kernel_height && job.stride_width >= job.kernel_width;
+  const bool tiled = plain && job.stride_height == job.kernel_height && job.stride_width == job.kernel_width &&
                      job.pad_height == 0 && job.pad_width == 0 && job.out_height * job.stride_height >= job.height &&
                      job.out_width * job.stride_width >= job.width;
   const bool pairs =

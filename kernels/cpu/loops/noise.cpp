@@ -34,10 +34,8 @@ std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&)
   return loop_launch(request, random_normal, NoiseJob{request.outputs[0].elements(), noise.stream, request.threads});
 }
 
-const RegisterLoops registered{"random_normal", [](const KernelRequest& request) {
-                                 return std::optional(row_major_plan(request));
-                               },
-                               prepare};
+const RegisterLoops registered{
+    "random_normal", [](const KernelRequest& request) { return std::optional(row_major_plan(request)); }, prepare};
 
 }  // namespace
 }  // namespace trainctl::cpu

@@ -54,7 +54,8 @@ std::unique_ptr<Launch> prepare_pool(const KernelRequest& request, const KernelP
   job.kernel_height = pool.kernel[0], job.kernel_width = pool.kernel[1];
   job.stride_height = pool.stride[0], job.stride_width = pool.stride[1];
   job.pad_height = pool.padding[0], job.pad_width = pool.padding[1];
-  job.count_include_pad = pool.count_include_pad;
+  job.bins_height = pool.bins[0], job.bins_width = pool.bins[1];
+  job.count_include_pad = pool.count_include_pad && !pool.is_adaptive();
   job.wide_index = pool.kernel[0] * pool.kernel[1] > 256;
   job.threads = request.threads;
   if (request.op == "max_pool2d") return loop_launch(request, TRAINCTL_BEST(max_pool), job);

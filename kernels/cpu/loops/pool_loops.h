@@ -13,6 +13,7 @@ struct PoolJob {
   long kernel_height, kernel_width;
   long stride_height, stride_width;
   long pad_height, pad_width;
+  long bins_height, bins_width;  ///< windows of adaptive pooling, or 0
   bool count_include_pad;
   bool wide_index;  ///< i32, else u8
   /// Lanes from `valid` on are padding in the last `tail` of every `cycle` planes.

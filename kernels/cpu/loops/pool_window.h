@@ -15,15 +15,22 @@ TRAINCTL_INLINE Span span_at(long out, long stride, long pad, long kernel, long 
   const long origin = out * stride - pad;
   return {origin, origin < 0 ? -origin : 0, origin + kernel > extent ? extent - origin : kernel};
 }
+TRAINCTL_INLINE Span bin_at(long i, long extent, long bins) {
+  const long begin = i * extent / bins;
+  return {begin, 0, ((i + 1) * extent + bins - 1) / bins - begin};
+}
 TRAINCTL_INLINE Span rows_at(const PoolJob& job, long i) {
+  if (job.bins_height) return bin_at(i, job.height, job.bins_height);
   return span_at(i, job.stride_height, job.pad_height, job.kernel_height, job.height);
 }
 TRAINCTL_INLINE Span columns_at(const PoolJob& job, long j) {
+  if (job.bins_width) return bin_at(j, job.width, job.bins_width);
   return span_at(j, job.stride_width, job.pad_width, job.kernel_width, job.width);
 }
 
-/// Outputs [begin, end) of a row have windows that no side cuts off.
+/// Outputs [begin, end) of a row have windows that no side cuts off, all of one size and distance.
 TRAINCTL_INLINE Range whole_columns(const PoolJob& job) {
+  if (job.bins_width) return {0, 0};
   long begin = (job.pad_width + job.stride_width - 1) / job.stride_width;
   long end = (job.width + job.pad_width - job.kernel_width) / job.stride_width + 1;
   if (job.width + job.pad_width < job.kernel_width) end = 0;

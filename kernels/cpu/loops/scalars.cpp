@@ -84,10 +84,8 @@ std::unique_ptr<Launch> prepare_scalars(const KernelRequest& request, const Kern
 }
 
 const RegisterLoops registered[] = {
-    {"increment", plan_scalars, prepare_scalars},
-    {"reciprocal", plan_scalars, prepare_scalars},
-    {"is_finite", plan_scalars, prepare_scalars},
-    {"accumulate", plan_scalars, prepare_scalars},
+    {"increment", plan_scalars, prepare_scalars},   {"reciprocal", plan_scalars, prepare_scalars},
+    {"is_finite", plan_scalars, prepare_scalars},   {"accumulate", plan_scalars, prepare_scalars},
     {"clip_factor", plan_scalars, prepare_scalars},
 };
 

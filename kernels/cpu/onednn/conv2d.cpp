@@ -123,6 +123,7 @@ class ConvolutionKernel final : public Kernel {
     if (!fits(operands)) return std::nullopt;
     const bool sum = request.has(3), fused = fuses(attributes.activation);
     if (!fused && operands.y.dtype != DType::f32) return std::nullopt;
+    if (!fused && !attributes.activation.keeps_zero()) return std::nullopt;  // of a blocked layout's padding
     const PostOps post_ops{.sum = sum, .activation = fused ? attributes.activation : Activation()};
     const auto choice =
         first_of(request, [&](Algorithm a) { return choose_forward(a, attributes, operands, post_ops); });

@@ -186,6 +186,12 @@ dnnl::primitive_attr attributes_of(const PostOps& post_ops) {
     case Activation::Kind::tanh:
       list.append_eltwise(1.0f, algorithm::eltwise_tanh, 0.0f, 0.0f);
       break;
+    case Activation::Kind::hardswish:
+      list.append_eltwise(1.0f, algorithm::eltwise_hardswish, 1.0f / 6.0f, 0.5f);
+      break;
+    case Activation::Kind::softplus:
+      list.append_eltwise(1.0f, algorithm::eltwise_soft_relu, alpha, 0.0f);
+      break;
   }
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);

@@ -26,7 +26,28 @@ namespace {
 
 using ColumnName = std::variant<std::int64_t, std::string>;
 
-/// A text file of numbers, one sample per row. Fields: input f32 (features), target i64 () of a class or f32 (targets).
+/// Columns of the file that are a field beside input and target: numbers f32 (columns), or classes i64 ().
+struct CsvField {
+  std::vector<ColumnName> columns;
+  CsvTask task = CsvTask::regression;
+  std::vector<std::string> classes;
+
+  static Schema<CsvField> schema() {
+    return Schema<CsvField>("Columns as a field of their own.")
+        .required("columns", &CsvField::columns, non_empty(), "Column(s), by name or by index from 0.")
+        .field("task", &CsvField::task, "Whether the columns hold numbers (regression), or one column classes.")
+        .field("classes", &CsvField::classes,
+               "Names of the classes in their order. If left out: whole numbers are indices, other texts are sorted.")
+        .example("{columns: patient, task: classification}");
+  }
+  void check(Diagnostics& diagnostics, const Node& node) const {
+    if (task == CsvTask::classification && columns.size() > 1)
+      diagnostics.error(node, "classes stand in one column; give each its own field");
+  }
+};
+
+/// A text file, one sample per row. Fields: input f32 (features), target i64 () of a class or f32 (targets), and others
+/// as named.
 struct Csv final : Dataset {
   Path path;
   bool header = true;
@@ -36,6 +57,7 @@ struct Csv final : Dataset {
   CsvTask task = CsvTask::classification;
   std::vector<std::string> classes;
   std::vector<std::int64_t> shape;
+  OrderedMap<CsvField> fields;
 
   static Schema<Csv> schema() {
     return Schema<Csv>("A CSV file: one sample per row, numbers as features, one or more columns as target.")
@@ -44,12 +66,16 @@ struct Csv final : Dataset {
         .field("delimiter", &Csv::delimiter, "One character between cells.")
         .field("target", &Csv::target,
                "Column(s) of the target, by name or by index from 0 (negative: from the end); [] for none.")
-        .field("features", &Csv::features, "Columns of the input; if left out, all that are not the target.")
+        .field("features", &Csv::features,
+               "Columns of the input; if left out, all that are neither the target nor in 'fields'.")
         .field("task", &Csv::task, "Whether the target is a class (a name or an index) or numbers.")
         .field("classes", &Csv::classes,
                "Names of the classes in their order. If left out: whole numbers are indices, other texts are sorted.")
         .field("shape", &Csv::shape, at_least(1), "Shape of one input sample; if left out, (number of features).")
+        .field("fields", &Csv::fields,
+               "Further columns by name: other inputs and targets of a step, groups of a subset, weights of a sampler.")
         .example("{type: csv, path: iris.csv, target: species}")
+        .example("{type: csv, path: visits.csv, target: ill, fields: {patient: {columns: id, task: classification}}}")
         .example("{type: csv, path: housing.csv, target: price, task: regression}");
   }
 
@@ -59,6 +85,10 @@ struct Csv final : Dataset {
     }
     if (task == CsvTask::classification && target.size() > 1) {
       diagnostics.error(node, "a classification has one target column");
+    }
+    for (const auto& [name, field] : fields) {
+      if (name == "input" || name == "target")
+        diagnostics.error(node, fmt::format("the field '{}' is told by 'features' or 'target'", name));
     }
   }
 
@@ -185,6 +215,66 @@ Shape input_shape(const Csv& csv, std::size_t features) {
        count, shape.text());
 }
 
+/// One field of the table as its rows come.
+class ColumnReader {
+ public:
+  ColumnReader(std::string name, std::vector<std::size_t> columns, CsvTask task,
+               const std::vector<std::string>& classes)
+      : name_(std::move(name)),
+        columns_(std::move(columns)),
+        classes_(task == CsvTask::classification),
+        labels_(classes) {}
+
+  void add(const CsvReader& reader, const std::vector<CsvCell>& row) {
+    for (const std::size_t i : columns_) {
+      if (classes_)
+        labels_.add(reader, row[i]);
+      else
+        values_.push_back(number(reader, row[i]));
+    }
+  }
+
+  Column finish() {
+    Field field{.name = name_};
+    if (!classes_) {
+      field.shape = {static_cast<std::int64_t>(columns_.size())};
+      return make_column(field, values_);
+    }
+    field.dtype = DType::i64;
+    const std::vector<std::int64_t> indices = labels_.finish(field);
+    return make_column(field, indices);
+  }
+
+ private:
+  std::string name_;
+  std::vector<std::size_t> columns_;
+  bool classes_;
+  std::vector<float> values_;
+  ClassColumn labels_;
+};
+
+/// Input, target and the others, for a file whose columns have these names.
+std::vector<ColumnReader> field_readers(const Csv& csv, const std::vector<std::string>& names, std::size_t width) {
+  std::vector<bool> used(width, false);
+  const auto find = [&](const std::vector<ColumnName>& wanted) {
+    std::vector<std::size_t> found = find_columns(csv.path, wanted, names, width);
+    for (const std::size_t i : found) used[i] = true;
+    return found;
+  };
+  std::vector<ColumnReader> readers;
+  if (const auto targets = find(csv.target); !targets.empty())
+    readers.emplace_back("target", targets, csv.task, csv.classes);
+  for (const auto& [name, field] : csv.fields)
+    readers.emplace_back(name, find(field.columns), field.task, field.classes);
+
+  std::vector<std::size_t> inputs = find_columns(csv.path, csv.features, names, width);
+  for (std::size_t i = 0; csv.features.empty() && i < width; ++i)
+    if (!used[i]) inputs.push_back(i);
+  if (inputs.empty()) fail(ErrorKind::config, "{}: no column is left for the input", csv.path.string());
+  readers.emplace(readers.begin(), "input", inputs, CsvTask::regression, std::vector<std::string>{});
+  return readers;
+}
+
 Table Csv::load() const {
   CsvReader reader(path, delimiter.front());
   std::vector<CsvCell> row;
@@ -196,40 +286,14 @@ Table Csv::load() const {
   }
   if (!more) fail(ErrorKind::data, "{}: holds no samples", path.string());
 
-  const std::vector<std::size_t> targets = find_columns(path, target, names, row.size());
-  std::vector<std::size_t> inputs = find_columns(path, features, names, row.size());
-  if (features.empty()) {
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (std::ranges::find(targets, i) == targets.end()) inputs.push_back(i);
-    }
-  }
-  if (inputs.empty()) fail(ErrorKind::config, "{}: no column is left for the input", path.string());
-
-  std::vector<float> input_values;
-  std::vector<float> target_values;
-  ClassColumn labels(classes);
+  std::vector<ColumnReader> readers = field_readers(*this, names, row.size());
   std::int64_t samples = 0;
   for (; more; more = reader.next(row), ++samples) {
-    for (const std::size_t i : inputs) input_values.push_back(number(reader, row[i]));
-    for (const std::size_t i : targets) {
-      if (task == CsvTask::classification) {
-        labels.add(reader, row[i]);
-      } else {
-        target_values.push_back(number(reader, row[i]));
-      }
-    }
+    for (ColumnReader& field : readers) field.add(reader, row);
   }
-
   std::vector<Column> columns;
-  columns.push_back(make_column({.name = "input", .shape = input_shape(*this, inputs.size())}, input_values));
-  if (!targets.empty() && task == CsvTask::classification) {
-    Field field{.name = "target", .dtype = DType::i64};
-    const std::vector<std::int64_t> indices = labels.finish(field);
-    columns.push_back(make_column(field, indices));
-  } else if (!targets.empty()) {
-    const Shape target_shape{static_cast<std::int64_t>(targets.size())};
-    columns.push_back(make_column({.name = "target", .shape = target_shape}, target_values));
-  }
+  for (ColumnReader& field : readers) columns.push_back(field.finish());
+  columns.front().field.shape = input_shape(*this, static_cast<std::size_t>(columns.front().field.shape[0]));
   return {samples, std::move(columns)};
 }
 

@@ -41,6 +41,14 @@ struct Pool2d : Layer {
   }
 };
 
+/// x (N, C, H, W) pooled to (N, C, output...) by "max_pool2d" or "avg_pool2d"; `type` is the layer's in errors.
+inline Value adaptive_pool(Builder& builder, std::string_view op, std::string_view type, Value x,
+                           Pair<std::int64_t> output) {
+  if (x.shape().rank() != 4) fail(ErrorKind::config, "{} needs images (N, C, H, W), got {}", type, x.shape().text());
+  return builder.apply(
+      op, nn::attributes(Pool2dAttributes::adaptive(x.dim(2), x.dim(3), {output.first, output.second})), {x})[0];
+}
+
 /// A window as large as the image.
 struct GlobalPool2d : Layer {
   bool keepdim = true;

@@ -19,4 +19,13 @@ inline Value class_weights_of(Builder& builder, const std::optional<std::vector<
   return builder.graph().constant({DType::f32, {classes}}, *weights);
 }
 
+/// How many class numbers a loss is the mean over. A config Error with weights, whose sum differs from batch to batch.
+inline std::int64_t unweighted_terms(const std::optional<std::vector<double>>& weights, const Value& target) {
+  if (weights) {
+    fail(ErrorKind::config,
+         "class_weights need reduction mean: the weights of a batch's classes add up to another number each time");
+  }
+  return target.shape().elements();
+}
+
 }  // namespace trainctl

@@ -21,6 +21,9 @@ struct CrossEntropy final : Loss {
         .example("{type: cross_entropy, label_smoothing: 0.1}");
   }
   bool takes_classes() const override { return true; }
+  std::int64_t terms(const Value&, const Value& target) const override {
+    return unweighted_terms(class_weights, target);
+  }
   Value build(Builder& b, Value output, Value target) const override {
     expect_classes("cross_entropy", output, target);
     return b.apply("softmax_cross_entropy", nullptr,

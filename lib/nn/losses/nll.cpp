@@ -18,6 +18,9 @@ struct Nll final : Loss {
         .example("nll");
   }
   bool takes_classes() const override { return true; }
+  std::int64_t terms(const Value&, const Value& target) const override {
+    return unweighted_terms(class_weights, target);
+  }
   Value build(Builder& b, Value output, Value target) const override {
     expect_classes("nll", output, target);
     return b.apply("nll", nullptr, {output, target, class_weights_of(b, class_weights, output)})[0];

@@ -58,13 +58,15 @@ struct Distillation final : Step {
     const Value t = only(assembly.apply_model(b, teacher, {x}), "the teacher");
     const Value s = only(assembly.apply_model(b, student, {x}), "the student");
     if (s.shape() != t.shape()) {
-      fail(ErrorKind::config, "the student gives {} and the teacher {}; their last layers must agree",
-           s.shape().text(), t.shape().text());
+      fail(ErrorKind::config, "the student gives {} and the teacher {}; their last layers must agree", s.shape().text(),
+           t.shape().text());
     }
     const Value soft = match == DistillationTarget::outputs ? half_squares(b, s, t) : divergence(b, s, t);
     const auto samples = static_cast<double>(batch.samples);
     Value objective = soft;
     if (target) {
+      if (!assembly.required_loss("distillation")->is_plain(b))
+        fail(ErrorKind::config, "distillation weights the loss's mean by `alpha`; leave out its reduction and scale");
       const Value hard = labelled_loss(b, assembly, "distillation", batch, *target, s);
       objective = mixed(b, soft, hard);
       assembly.report(b, program.split, "soft_loss", {{soft, samples}});

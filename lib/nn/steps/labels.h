@@ -34,4 +34,15 @@ inline Value labelled_loss(Builder& builder, const Assembly& assembly, std::stri
       });
 }
 
+/// What an update makes small of a loss that labelled_loss() gave.
+inline Value labelled_objective(Builder& builder, const Assembly& assembly, Phase phase, const Batch& batch,
+                                std::string_view target, Value output, Value mean) {
+  const Component<Loss>& loss = *assembly.loss;
+  return located(
+      loss.source(), [] { return "loss"; },
+      [&] {
+        return loss->objective(builder, mean, output, batch.field(target), batch.samples, phase != Phase::whole);
+      });
+}
+
 }  // namespace trainctl

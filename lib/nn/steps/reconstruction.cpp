@@ -1,5 +1,4 @@
-#include "nn/located.h"
-#include "nn/step.h"
+#include "nn/steps/labels.h"
 
 namespace trainctl {
 namespace {
@@ -26,8 +25,8 @@ struct Reconstruction final : Step {
         loss_component.source(), [] { return "loss"; }, [&] { return loss_component->build(b, output, given); });
     assembly.report(b, program.split, "loss", {{loss, static_cast<double>(batch.samples)}});
     assembly.report_metrics(b, program.split, output, given);
-    if (program.phase != Phase::evaluate) return assembly.optimize(b, loss, program.phase);
-    assembly.give_output(b, model, output);
+    if (program.phase == Phase::evaluate) return assembly.give_output(b, model, output);
+    assembly.optimize(b, labelled_objective(b, assembly, program.phase, batch, input, output, loss), program.phase);
   }
 };
 

@@ -25,8 +25,8 @@ struct Supervised final : Step {
     const Value loss = labelled_loss(b, assembly, "supervised", batch, target, output);
     assembly.report(b, program.split, "loss", {{loss, static_cast<double>(batch.samples)}});
     assembly.report_metrics(b, program.split, output, target_value);
-    if (program.phase != Phase::evaluate) return assembly.optimize(b, loss, program.phase);
-    assembly.give_output(b, model, output);
+    if (program.phase == Phase::evaluate) return assembly.give_output(b, model, output);
+    assembly.optimize(b, labelled_objective(b, assembly, program.phase, batch, target, output, loss), program.phase);
   }
 };
 

@@ -1,0 +1,214 @@
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "data/dataset.h"
+#include "data/images/decode.h"
+#include "schema/schema.h"
+
+namespace trainctl {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The files of a folder of pictures, class after class, and within a class by path.
+struct Listing {
+  std::vector<std::string> classes;
+  std::vector<fs::path> files;
+  std::vector<std::int64_t> labels;
+};
+
+bool is_hidden(const fs::path& path) {
+  return path.filename().native().starts_with('.');
+}
+
+bool is_picture(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return std::tolower(c); });
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".png";
+}
+
+/// Names of the folders in `root` that are not hidden, sorted by their bytes.
+std::vector<std::string> folders_in(const fs::path& root) {
+  std::error_code error;
+  std::vector<std::string> names;
+  fs::directory_iterator entries(root, error);
+  if (error) fail_io(root, "be listed", error.value());
+  for (; entries != fs::directory_iterator(); entries.increment(error)) {
+    if (entries->is_directory(error) && !is_hidden(entries->path())) names.push_back(entries->path().filename());
+  }
+  if (error) fail_io(root, "be listed", error.value());
+  std::ranges::sort(names);
+  return names;
+}
+
+std::vector<fs::path> pictures_below(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> files;
+  fs::recursive_directory_iterator entries(folder, error);
+  if (error) fail_io(folder, "be listed", error.value());
+  for (; entries != fs::recursive_directory_iterator(); entries.increment(error)) {
+    std::error_code unreadable;
+    if (is_hidden(entries->path())) {
+      if (entries->is_directory(unreadable)) entries.disable_recursion_pending();
+    } else if (is_picture(entries->path()) && !entries->is_directory(unreadable)) {
+      files.push_back(entries->path());
+    }
+  }
+  if (error) fail_io(folder, "be listed", error.value());
+  std::ranges::sort(files, {}, [](const fs::path& path) -> const std::string& { return path.native(); });
+  return files;
+}
+
+/// JPEG and PNG files, a folder for each class (torchvision's ImageFolder).
+/// Fields: input u8 (C, H, W); target i64 (), the number of the folder among the classes.
+struct ImageFolder final : Dataset {
+  Path root;
+  std::vector<std::string> classes;
+  ImageDecoding decode;
+  std::int64_t threads = 0;
+  bool skip_damaged = false;
+
+  static Schema<ImageFolder> schema() {
+    return Schema<ImageFolder>(
+               "JPEG and PNG files, a folder for each class: <root>/<class>/**/*.jpg, .jpeg, .png. Decoded once, at "
+               "the "
+               "start.")
+        .required("root", &ImageFolder::root, "Folder of the classes' folders; hidden files and folders are left out.")
+        .field("classes", &ImageFolder::classes,
+               "Folders to read, in the order of their class numbers; if left out, all, sorted by name.")
+        .field("decode", &ImageFolder::decode, "What a file becomes.")
+        .field("threads", &ImageFolder::threads, between(0, 1024), resume(Resume::safe),
+               "Threads that decode; 0: one for each core.")
+        .field(
+            "skip_damaged", &ImageFolder::skip_damaged,
+            "Leave out files that cannot be decoded, with a warning that names each; else the first one is an error.")
+        .example("{type: image_folder, root: flowers/train, decode: {size: 64}}")
+        .example("{type: image_folder, root: scans, classes: [healthy, ill], decode: {size: [128, 96], color: gray}}");
+  }
+
+  void check(Diagnostics& diagnostics, const Node& node) const {
+    for (std::size_t i = 0; i < classes.size(); ++i) {
+      if (std::ranges::find(classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(i), classes[i]) !=
+          classes.begin() + static_cast<std::ptrdiff_t>(i)) {
+        diagnostics.error(node, fmt::format("the class '{}' is listed twice", classes[i]));
+      }
+    }
+  }
+
+  DatasetInfo describe() const override;
+  Table load() const override { return decode_all(true); }
+  Column load_field(std::string_view name) const override;
+
+ private:
+  Listing list() const;
+  ImageDecoding settled(const Listing& listing) const;
+  Table decode_all(bool warn) const;
+  Field input_field(const ImageDecoding& how) const {
+    return {.name = "input", .dtype = DType::u8, .shape = {how.channels(), how.size->first, how.size->second}};
+  }
+  static Field target_field(const Listing& listing) {
+    return {.name = "target",
+            .dtype = DType::i64,
+            .classes = static_cast<std::int64_t>(listing.classes.size()),
+            .class_names = listing.classes};
+  }
+};
+
+Listing ImageFolder::list() const {
+  Listing listing;
+  const std::vector<std::string> folders = folders_in(root);
+  if (folders.empty()) {
+    fail(ErrorKind::data, "{}: holds no folders; pictures are expected as <root>/<class>/<file>.jpg", root.string());
+  }
+  listing.classes = classes.empty() ? folders : classes;
+  for (std::size_t label = 0; label < listing.classes.size(); ++label) {
+    const std::string& name = listing.classes[label];
+    if (std::ranges::find(folders, name) == folders.end()) {
+      fail(ErrorKind::data, "{}: has no folder '{}', which 'classes' lists.{}", root.string(), name,
+           suggestion(name, folders));
+    }
+    std::vector<fs::path> files = pictures_below(root.value / name);
+    if (files.empty() && classes.empty()) {
+      fail(ErrorKind::data,
+           "{}: holds no .jpg, .jpeg or .png file; remove the folder, or list the classes in 'classes'",
+           (root.value / name).string());
+    }
+    listing.labels.insert(listing.labels.end(), files.size(), static_cast<std::int64_t>(label));
+    std::ranges::move(files, std::back_inserter(listing.files));
+  }
+  if (listing.files.empty()) fail(ErrorKind::data, "{}: holds no .jpg, .jpeg or .png file", root.string());
+  if (listing.files.size() > INT32_MAX) fail(ErrorKind::data, "{}: more than 2^31 - 1 pictures", root.string());
+  return listing;
+}
+
+// `decode` with its size: where it is left out, that of the first file (the first whole one with skip_damaged).
+ImageDecoding ImageFolder::settled(const Listing& listing) const {
+  ImageDecoding how = decode;
+  ImageDecoder decoder;
+  for (std::size_t i = 0; !how.size; ++i) {
+    try {
+      const Image& first = decoder.decode(listing.files[i], decode);
+      how.size = Pair<std::int64_t>{first.height, first.width};
+    } catch (const Error& error) {
+      if (!skip_damaged || error.kind() != ErrorKind::data || i + 1 == listing.files.size()) throw;
+    }
+  }
+  how.exact = !decode.size;
+  return how;
+}
+
+DatasetInfo ImageFolder::describe() const {
+  if (skip_damaged) return decode_all(false).info();  // how many there are shows when all are decoded
+  const Listing listing = list();
+  return {static_cast<std::int64_t>(listing.files.size()), {input_field(settled(listing)), target_field(listing)}};
+}
+
+Column ImageFolder::load_field(std::string_view name) const {
+  if (skip_damaged || name != "target") return decode_all(false).take(name);
+  const Listing listing = list();
+  Column target{.field = target_field(listing), .storage = HostBytes(listing.labels.size() * sizeof(std::int64_t))};
+  std::memcpy(target.data(), listing.labels.data(), target.storage.size());
+  return target;
+}
+
+Table ImageFolder::decode_all(bool warn) const {
+  Listing listing = list();
+  const ImageDecoding how = settled(listing);
+  Column input{.field = input_field(how)};
+  const std::size_t bytes = input.field.sample_bytes();
+  input.storage = HostBytes(listing.files.size() * bytes);
+  std::vector<DamagedImage> damaged;
+  decode_files(listing.files, how, static_cast<int>(threads), input.data(), skip_damaged ? &damaged : nullptr);
+  if (warn) std::ranges::for_each(damaged, [](const DamagedImage& image) { log::warn("left out: {}", image.what); });
+  if (damaged.size() == listing.files.size()) {
+    fail(ErrorKind::data, "{}: none of its {} files can be decoded", root.string(), listing.files.size());
+  }
+
+  // What is whole moves up into the places of what is not.
+  std::size_t kept = 0;
+  auto next_damaged = damaged.begin();
+  for (std::size_t i = 0; i < listing.files.size(); ++i) {
+    if (next_damaged != damaged.end() && next_damaged->index == i) {
+      ++next_damaged;
+      continue;
+    }
+    if (kept != i) std::memcpy(input.data() + kept * bytes, input.data() + i * bytes, bytes);
+    listing.labels[kept++] = listing.labels[i];
+  }
+  Column target{.field = target_field(listing), .storage = HostBytes(kept * sizeof(std::int64_t))};
+  std::memcpy(target.data(), listing.labels.data(), target.storage.size());
+  std::vector<Column> columns;
+  columns.push_back(std::move(input));
+  columns.push_back(std::move(target));
+  return {static_cast<std::int64_t>(kept), std::move(columns)};
+}
+
+const Register<Dataset, ImageFolder> registered{"image_folder"};
+
+}  // namespace
+}  // namespace trainctl

@@ -1,0 +1,174 @@
+"""Data sets from files, samplers, folds and subsets, end to end; the configs below configs/data run."""
+
+import os
+import shutil
+import struct
+import zlib
+
+from cli import SMALL, SOURCE, CliTest, changed, main
+
+
+def png(height, width, pixel):
+    """A PNG file of RGB pixels; `pixel(y, x)` gives three bytes."""
+    rows = b"".join(b"\0" + b"".join(bytes(pixel(y, x)) for x in range(width)) for y in range(height))
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+class DataTest(CliTest):
+    def write_pictures(self, counts):
+        """A folder of a colour for each class, `counts` pictures in each."""
+        for label, (name, count) in enumerate(counts.items()):
+            folder = self.folder / "pictures" / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                colour = [40 + 60 * label, 200 - 50 * label, (7 * i) % 256]
+                (folder / f"{i:03}.png").write_bytes(png(20, 16 + i % 5, lambda y, x: colour))
+        return self.folder / "pictures"
+
+    def samples(self, run, split):
+        lines = (self.folder / run / "samples" / f"{split}.txt").read_text().splitlines()
+        self.assertTrue(lines[0].startswith(f"# data.{split}: "))
+        return [int(line) for line in lines[1:]]
+
+
+class Configs(DataTest):
+    def test_image_folder(self):
+        """pictures of three classes, one of them rare, are learned by their colours"""
+        pictures = self.write_pictures({"ant": 80, "bee": 60, "cat": 10})
+        config = SOURCE / "configs/data/image_folder.yaml"
+        environment = {**os.environ, "IMAGES": str(pictures)}
+        self.run_cli("train", config, "--output", "run", env=environment)
+        self.assertEqual(len(self.samples("run", "train")), 135)
+        self.assertEqual(len(self.samples("run", "val")), 15)
+        last = self.final_state("run")["history"]["epochs"][-1]
+        self.assertEqual(last["step"], 60)
+        self.assertEqual(last["values"]["val/accuracy"], 1.0)
+        damaged = pictures / "bee/007.png"
+        damaged.write_bytes(damaged.read_bytes()[:60])
+        error = self.error("train", config, "--output", "other", expect=4, env=environment)
+        self.assertIn("bee/007.png: damaged PNG at byte", error["message"])
+        done = self.run_cli("train", config, "--output", "other", "--set", "vars.dataset.skip_damaged=true", env=environment)
+        self.assertIn("left out: ", done.stderr)
+        self.assertIn("bee/007.png", done.stderr)
+        self.assertEqual(len(self.samples("other", "train")) + len(self.samples("other", "val")), 149)
+
+    def test_cifar10(self):
+        """CIFAR-10's files, made up, in the folder that the archive unpacks to"""
+        folder = self.folder / "cifar-10-batches-bin"
+        folder.mkdir()
+        record = lambda i: bytes([i % 10]) + bytes((i * 31 + k) % 256 for k in range(3072))
+        for batch in range(1, 6):
+            (folder / f"data_batch_{batch}.bin").write_bytes(b"".join(record(i) for i in range(40)))
+        (folder / "test_batch.bin").write_bytes(b"".join(record(i) for i in range(20)))
+        environment = {**os.environ, "CIFAR10": str(self.folder)}
+        small = ["--set", "data.train.batch_size=16", "--set", "data.train.sampler.epoch_length=4 steps", "--set",
+                 "data.val.batch_size=20", "--set", "data.test.batch_size=20", "--set", "trainer.max=6 steps"]
+        self.run_cli("train", SOURCE / "configs/data/cifar10.yaml", "--output", "run", *small, env=environment)
+        self.assertEqual([record["step"] for record in self.final_state("run")["history"]["epochs"]], [4, 6])
+        self.assertIn("test/accuracy", self.run_cli("eval", "run", env=environment).stdout)
+
+    def test_cross_validation(self):
+        """the folds of five runs validate on each sample once, and train on all others"""
+        config = SOURCE / "configs/data/cross_validation.yaml"
+        seen = []
+        for fold in range(5):
+            run = f"fold{fold}"
+            self.run_cli("train", config, "--output", run, "--fold", fold, "--set", "trainer.max=1 epoch")
+            train, val = self.samples(run, "train"), self.samples(run, "val")
+            self.assertEqual(sorted(train + val), list(range(500)))
+            self.assertEqual(len(val), 100)
+            seen += val
+            self.assertIn(f"fold: {fold}", (self.folder / run / "config.yaml").read_text())
+        self.assertEqual(sorted(seen), list(range(500)))
+        self.run_cli("resume", "fold3", "--set", "trainer.max=2 epochs")
+        self.assertEqual(self.samples("fold3", "val"), seen[300:400])
+        self.assertIn("there are 5 folds", self.error("train", config, "--fold", 5, expect=2)["message"])
+        self.assertIn("expected a number", self.error("train", config, "--fold", "x", expect=2)["message"])
+        self.assertIn("has folds", self.error("train", self.write("small.yaml", SMALL), "--fold", 0, expect=2)["message"])
+        error = self.error("train", config, "--set", "data.train.subset.folds=501", expect=3)
+        self.assertIn("501 folds of 500 samples", error["message"])
+
+
+class Samplers(DataTest):
+    def test_exact(self):
+        """with every sampler, a run that was stopped at any step ends as one that was not"""
+        samplers = [{"type": "random", "epoch_length": "7 steps"},
+                    {"type": "random", "replacement": True, "epoch_length": "230 samples"},
+                    {"type": "weighted", "epoch_length": "6 steps"},
+                    {"type": "weighted", "weights": [1, 2, 3, 4], "replacement": False},
+                    {"type": "sequential", "epoch_length": "5 steps"}]
+        for number, sampler in enumerate(samplers):
+            with self.subTest(sampler=sampler):
+                config = changed(SMALL, data__train__sampler=sampler, trainer__max="23 steps")
+                del config["data"]["train"]["shuffle"]
+                path = self.write(f"{number}.yaml", config)
+                self.run_cli("train", path, "--output", f"whole{number}")
+                self.run_cli("train", path, "--output", f"run{number}", "--set", "trainer.max=3 steps")
+                for steps in [8, 19, 23]:
+                    self.run_cli("resume", f"run{number}", "--set", f"trainer.max={steps} steps")
+                whole = self.final_state(f"whole{number}")
+                run = self.final_state(f"run{number}")
+                self.assertEqual(run["arrays"], whole["arrays"])
+                self.assertEqual(run["state"]["step"], 23)
+
+    def test_refused(self):
+        """a sampler beside shuffle, and one that needs a field that is not there"""
+        config = self.write("both.yaml", changed(SMALL, data__train__sampler="random"))
+        self.assertIn("remove 'shuffle'", self.error("check", config, expect=3)["message"])
+        config = self.write("by.yaml", changed(SMALL, data__val__sampler={"type": "weighted", "by": "importance"}))
+        self.assertIn("data.val: the dataset has no field 'importance'", self.error("check", config, expect=3)["message"])
+
+
+class Subsets(DataTest):
+    def test_ids_file(self):
+        """the samples of a run serve another; a run whose file of samples has changed is not continued"""
+        config = self.write("small.yaml", changed(SMALL, data__train__subset={"fraction": 0.5, "seed": 4}))
+        self.run_cli("train", config, "--output", "first")
+        ids = self.folder / "ids.txt"
+        shutil.copy(self.folder / "first/samples/train.txt", ids)
+        config = self.write("again.yaml", changed(SMALL, data__train__subset={"ids_file": "ids.txt"}))
+        self.run_cli("train", config, "--output", "second")
+        self.assertEqual(self.final_state("first")["arrays"], self.final_state("second")["arrays"])
+        ids.write_text("\n".join(str(i) for i in range(250)))
+        error = self.error("resume", "second", "--set", "trainer.max=4 epochs", expect=4)
+        self.assertIn("the data is not what", error["message"])
+
+    def test_groups_and_weights(self):
+        """columns of a file say who belongs together and how often a sample is drawn"""
+        rows = [f"{i % 13},{i % 7},{i % 3},{0 if i % 5 else 1 + i % 4},{i % 2}" for i in range(260)]
+        self.write("visits.csv", "patient,a,b,importance,ill\n" + "\n".join(rows))
+        dataset = {"type": "csv", "path": "visits.csv", "target": "ill",
+                   "fields": {"patient": {"columns": "patient", "task": "classification"}, "weight": {"columns": "importance"}}}
+        config = changed(SMALL, data={
+            "train": {"dataset": dataset, "batch_size": 8, "subset": {"folds": 3, "group": "patient", "part": "rest"},
+                      "sampler": {"type": "weighted", "by": "weight", "epoch_length": "5 steps"}},
+            "val": {"dataset": dataset, "batch_size": 10, "subset": {"folds": 3, "group": "patient"}}})
+        self.run_cli("train", self.write("visits.yaml", config), "--output", "run", "--fold", 1)
+        train, val = self.samples("run", "train"), self.samples("run", "val")
+        self.assertEqual(sorted(train + val), list(range(260)))
+        self.assertFalse({i % 13 for i in train} & {i % 13 for i in val})
+        self.assertEqual(self.final_state("run")["history"]["epochs"][-1]["step"], 15)
+
+    def test_shared_samples(self):
+        """training and validation on the same samples is told"""
+        data = SMALL["data"]["train"]["dataset"]
+        config = changed(SMALL, data__val={"dataset": data, "batch_size": 100, "subset": {"range": [400, 500]}})
+        done = self.run_cli("check", self.write("overlap.yaml", config))
+        self.assertIn("data.train and data.val have 100 samples of one dataset in common", done.stderr)
+
+    def test_classes_differ(self):
+        """classes that have other numbers in validation are refused"""
+        self.write("train.csv", "v,kind\n" + "1,cat\n2,dog\n" * 20)
+        self.write("val.csv", "v,kind\n" + "1,dog\n2,ant\n" * 20)
+        data = {split: {"dataset": {"type": "csv", "path": f"{split}.csv"}, "batch_size": 10} for split in ["train", "val"]}
+        error = self.error("check", self.write("csv.yaml", changed(SMALL, data=data)), expect=3)
+        self.assertIn("class 0 is 'ant' here and 'cat' there", error["message"])
+
+
+if __name__ == "__main__":
+    main()
