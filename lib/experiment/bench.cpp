@@ -82,6 +82,15 @@ class Stepper {
   double sum_ = 0.0;
 };
 
+/// Updates that take about a second.
+int steps_in_a_second(Stepper& stepper, Device& device) {
+  const double start = monotonic_seconds();
+  constexpr int tried = 3;
+  for (int i = 0; i < tried; ++i) stepper.step();
+  device.synchronize();
+  return static_cast<int>(std::clamp(tried / (monotonic_seconds() - start), 3.0, 2000.0)) + 1;
+}
+
 }  // namespace
 
 BenchResult bench(const BenchOptions& options) {
@@ -103,10 +112,11 @@ BenchResult bench(const BenchOptions& options) {
   device->synchronize();
   result.first_step_s = seconds_since_process_start();
 
+  const int steps = options.steps > 0 ? options.steps : steps_in_a_second(stepper, *device);
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
     std::int64_t samples = 0;
     const double start = monotonic_seconds();
-    for (int i = 1; i < options.steps; ++i) {
+    for (int i = 1; i < steps; ++i) {
       if (signals::stop_requested()) fail(ErrorKind::interrupted, "the benchmark was stopped by a signal");
       samples += stepper.step();
       if (repeat == 0) result.losses.push_back(stepper.loss());
@@ -123,7 +133,7 @@ BenchResult bench(const BenchOptions& options) {
   result.state_bytes = session.state().bytes();
 
   Program& program = session.program({Phase::whole, "train", result.batch});
-  for (const StepTime& time : program.profile(std::min(options.steps, device->concurrent() ? 5 : 100))) {
+  for (const StepTime& time : program.profile(std::min(steps, device->concurrent() ? 5 : 100))) {
     result.ops.push_back({.op = std::string(time.step->op->name()),
                           .path = time.step->path,
                           .implementation = time.step->kernel->name + " " + time.step->plan.implementation,

@@ -30,6 +30,13 @@ struct Batch {
 /// single one is `whole`.
 enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
 
+/// What a graph of a step is for.
+struct StepProgram {
+  Phase phase = Phase::whole;
+  std::string_view split;
+  int entry = 0;  ///< one of Step::entries()
+};
+
 /// The parts of an experiment that steps are assembled from, and what they have in common: gradients, clipping,
 /// updates, metric sums.
 struct Assembly {
@@ -49,13 +56,15 @@ struct Assembly {
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
-  bool skip_nonfinite = false;     ///< the optimizer's updates commit only if the loss is finite
+  bool skip_nonfinite = false;     ///< updates whose loss or gradients are not finite change nothing
 
   /// A sum of metrics: its state variable, by split.
   struct Reported {
     std::string name;                ///< "loss", "accuracy"
     std::vector<int> sums;           ///< f64 scalars in the StateSpec
     const Metric* metric = nullptr;  ///< null: the mean of the first sum over the samples
+    int entry = 0;                   ///< the program of an update that computes it
+    bool skipped = false;            ///< the sums are updates that were skipped, and their samples
   };
 
   /// Freezes what the models freeze and groups the other trainable parameters as the optimizers say, once, before the
@@ -79,8 +88,14 @@ struct Assembly {
   /// groups), accumulated as `phase` says, and the update of every group. Except in `whole`, the objective is weighted
   /// by the scalar "batch_weight": this batch's samples over the update's. The gradients lie in the state
   /// "gradients/<group>", the sums of an update's batches in "accumulated/<group>"; neither is saved. A config Error
-  /// names parameters that the objective does not depend on.
-  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}) const;
+  /// names parameters that the objective does not depend on. Call it last.
+  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {});
+  /// The last part of a training program. "health/finite_updates/<entry>" counts the updates after which the epoch's
+  /// losses are finite. With skip_nonfinite the updates of all saved state that optimize() does not make hang on the
+  /// flag that its own hang on, and "skipped_updates" is reported.
+  void guard(Builder& builder, const StepProgram& program, std::int64_t samples);
+  /// Index of "health/finite_updates/<entry>" (f64) by entry; empty before guard().
+  const std::vector<int>& finite_updates() const { return finite_updates_; }
   /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
@@ -103,15 +118,12 @@ struct Assembly {
   Values gradients(Builder& builder, Value objective, Phase phase, const std::vector<Group>& groups) const;
   Value accumulate(Builder& builder, const Group& group, Value packed, Phase phase) const;
 
-  std::vector<Group> groups_;
-  std::map<std::string, std::vector<Reported>, std::less<>> reported_;
-};
+  void skip(Builder& builder, const StepProgram& program, std::int64_t samples, Value finite);
 
-/// What a graph of a step is for.
-struct StepProgram {
-  Phase phase = Phase::whole;
-  std::string_view split;
-  int entry = 0;  ///< one of Step::entries()
+  std::vector<Group> groups_;
+  Value finite_;  ///< of the program that is being built: i32 scalar, or null
+  std::vector<int> finite_updates_;
+  std::map<std::string, std::vector<Reported>, std::less<>> reported_;
 };
 
 /// How a batch becomes losses, metrics and updates. One file each in lib/nn/steps; the default is `supervised`.

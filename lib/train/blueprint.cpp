@@ -73,6 +73,7 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
   assembly_.activations = spec.trainer.precision == Precision::bf16 ? DType::bf16 : DType::f32;
   assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
   assembly_.clip_grad_value = spec.trainer.clip_grad_value;
+  assembly_.skip_nonfinite = spec.trainer.on_nan == OnNan::skip;
 
   attempt(problems, Source(), [&] { build_all(); });
   problems.throw_if_any();
@@ -93,7 +94,7 @@ void Blueprint::build_all() {
     if (!grouped && key.phase != Phase::evaluate) continue;
     if (!attempt(problems, Source(), [&] {
           const auto graph = build(key);
-          if (graph_hash_.empty()) graph_hash_ = graph->hash();
+          if (graph_hash_.empty()) graph_hash_ = hash_without_guard(key, *graph);
         }))
       break;
   }
@@ -204,8 +205,19 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   auto graph = std::make_unique<Graph>(state_);
   Builder builder(*graph, context_, key.phase != Phase::evaluate);
   const Batch values = batch(builder, key.split, key.samples);
-  spec_.step->build(builder, assembly_, {key.phase, key.split, key.entry}, values);
+  const StepProgram program{key.phase, key.split, key.entry};
+  spec_.step->build(builder, assembly_, program, values);
+  if (key.phase != Phase::evaluate) assembly_.guard(builder, program, key.samples);
   return graph;
+}
+
+/// A run may go on with another `on_nan`: the hash is of the graph that skips nothing.
+std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& graph) {
+  if (!assembly_.skip_nonfinite) return graph.hash();
+  assembly_.skip_nonfinite = false;
+  const std::string hash = build(key)->hash();
+  assembly_.skip_nonfinite = true;
+  return hash;
 }
 
 std::vector<ProgramKey> Blueprint::programs() const {
@@ -256,6 +268,7 @@ std::vector<std::string> Blueprint::reported_names() const {
     for (const auto& reported : assembly_.reported(split)) names.push_back(fmt::format("{}/{}", split, reported.name));
   }
   for (const DrivenValue& value : driven_) names.push_back(value.shown_as);
+  if (spec_.trainer.on_nan == OnNan::rollback) names.emplace_back("rollbacks");
   return names;
 }
 

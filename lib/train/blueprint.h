@@ -81,6 +81,7 @@ class Blueprint {
   bool trains() const { return data_.contains("train"); }
   std::vector<ProgramKey> training_programs() const;
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
+  std::string hash_without_guard(const ProgramKey& key, const Graph& graph);
   void make_samplers();
   void make_schedule();
   void find_driven(Diagnostics& problems);

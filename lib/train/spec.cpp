@@ -57,13 +57,18 @@ Schema<TrainerSpec> TrainerSpec::schema() {
              "Upper bound of the norm of all gradients together.", resume(Resume::forced))
       .field("clip_grad_value", &TrainerSpec::clip_grad_value, above(0.0), "Upper bound of each gradient's magnitude.",
              resume(Resume::forced))
+      .field(
+          "on_nan", &TrainerSpec::on_nan, resume(Resume::safe),
+          "When a loss or a gradient is not finite. stop: training ends, with exit code 5. skip: that update changes "
+          "nothing and counts for nothing; training ends if a whole report's updates were skipped. rollback: the "
+          "newest checkpoint's weights are taken and training goes on with the batches that follow; it ends after "
+          "three that led to the same weights.")
       .field("validate_every", &TrainerSpec::validate_every, "How often data.val is gone through.",
              resume(Resume::forced))
       .field("log_every", &TrainerSpec::log_every, "How often values go to steps.jsonl and the terminal.",
              resume(Resume::safe))
       .field("time_limit", &TrainerSpec::time_limit, "Wall time after which the run saves its state and exits with 85.",
              resume(Resume::safe))
-      .later("on_nan", "a choice of what happens at NaN; training always stops there, with exit code 5")
       .later("deterministic", "non-deterministic kernels; all of today's are deterministic")
       .example("{max: 20 epochs, clip_grad_norm: 1.0}");
 }

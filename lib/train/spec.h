@@ -52,6 +52,15 @@ struct EnumNames<Precision> {
       {Precision::fp32, "fp32"}, {Precision::tf32, "tf32"}, {Precision::bf16, "bf16"}};
 };
 
+/// What happens when a loss or a gradient is not finite. stop: training ends as diverged. skip: that update changes
+/// nothing. rollback: the state of the newest checkpoint is taken, and training goes on with the batches that follow.
+enum class OnNan : std::uint8_t { stop, skip, rollback };
+template <>
+struct EnumNames<OnNan> {
+  static constexpr EnumName<OnNan> names[] = {
+      {OnNan::stop, "stop"}, {OnNan::skip, "skip"}, {OnNan::rollback, "rollback"}};
+};
+
 /// `trainer`: how long, how often, on what.
 struct TrainerSpec {
   Progress max{1.0, Progress::Unit::epochs};
@@ -62,6 +71,7 @@ struct TrainerSpec {
   std::int64_t accumulate = 1;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
+  OnNan on_nan = OnNan::stop;
   Progress validate_every{1.0, Progress::Unit::epochs};
   Progress log_every{50.0, Progress::Unit::steps};
   std::optional<WallTime> time_limit;

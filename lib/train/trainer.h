@@ -75,7 +75,13 @@ class Trainer {
   Outcome stop(Interrupt why);
   /// Ends a run whose numbers are no longer finite; nothing of them is saved.
   [[noreturn]] void diverged(std::string reason);
-  void check_finite(const std::vector<double>& sums);
+  /// Takes the newest checkpoint's state if the spec says so, else ends the run as diverged.
+  void not_finite(const std::string& what);
+  /// Whether the training sums are finite; if they were not, the run goes on from a checkpoint's weights or has ended.
+  bool check_losses();
+  /// Ends a run that does nothing but skip updates.
+  void check_skipped();
+  void clear_training_sums();
 
   Session& session_;
   RunPaths paths_;
