@@ -27,8 +27,9 @@ struct Batch {
 };
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
-/// single one is `whole`.
-enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
+/// single one is `whole`. `refresh` is an evaluation that
+/// computes running statistics anew; steps see `evaluate`.
+enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate, refresh };
 
 /// The parts of an experiment that steps are assembled from, and what they have in common: gradients, clipping,
 /// updates, metric sums.
