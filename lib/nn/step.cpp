@@ -295,6 +295,7 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::str
 
 void Assembly::report(Builder& builder, std::string_view split, std::string_view name,
                       const std::vector<Metric::Term>& terms, const Metric* metric) {
+  if (metrics->is_off(name)) return;
   Graph& graph = builder.graph();
   std::vector<int> sums;
   for (const Metric::Term& term : terms) {

@@ -46,7 +46,7 @@ struct Assembly {
   std::vector<NamedModel> models;
   std::vector<NamedOptimizer> optimizers;
   const Component<Loss>* loss = nullptr;  ///< null where the spec has none
-  const Named<Metric>* metrics = nullptr;
+  const Metrics* metrics = nullptr;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
@@ -82,7 +82,7 @@ struct Assembly {
   /// "gradients/<group>", the sums of an update's batches in "accumulated/<group>"; neither is saved. A config Error
   /// names parameters that the objective does not depend on.
   void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}) const;
-  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
+  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>", unless the experiment has that name off.
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
   /// What graphs of that split report, in order of first appearance.

@@ -114,6 +114,8 @@ void Blueprint::build_all() {
         }))
       break;
   }
+  if (problems.ok() && assembly_.reported(split).empty())
+    note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
   problems.throw_if_any();
 }

@@ -141,7 +141,8 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("models", &ExperimentSpec::models, "Several models by name, for steps that take them, instead of `model`.")
       .field("step", &ExperimentSpec::step, "How a batch becomes losses, metrics and updates.")
       .field("loss", &ExperimentSpec::loss, "What training makes small; a step may do without.")
-      .field("metrics", &ExperimentSpec::metrics, "What is measured beside the loss.", resume(Resume::forced))
+      .field("metrics", &ExperimentSpec::metrics,
+             "What is measured beside what the step reports; null takes away either.", resume(Resume::forced))
       .field("optimizer", &ExperimentSpec::optimizer, "How parameters follow their gradients.")
       .field("optimizers", &ExperimentSpec::optimizers,
              "Several optimizers by name, for steps that take them, instead of `optimizer`.")

@@ -109,7 +109,7 @@ struct ExperimentSpec {
   OrderedMap<Model> models;
   Component<Step> step{"supervised"};
   std::optional<Component<Loss>> loss;
-  Named<Metric> metrics;
+  Metrics metrics;
   std::optional<Component<Optimizer>> optimizer;
   Named<Optimizer> optimizers;
   Named<Policy> policies;
