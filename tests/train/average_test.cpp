@@ -155,7 +155,11 @@ TEST_CASE("an average leaves the model alone, and keeps its bits while it takes 
 
   const std::vector<float> refreshed = run.values("average/");
   int asked = 0;
-  CHECK_FALSE(run.averaging.refresh("swa", 15, [&] { return ++asked == 3; }));
-  CHECK(run.averaging.refresh("swa", 15, never));  // begun anew it gives the same
+  const auto third_time = [&] { return ++asked == 3; };
+  CHECK(run.averaging.refresh("swa", 15, third_time));  // nothing has changed
+  CHECK(asked == 0);
+  Averaging resumed(run.session);
+  CHECK_FALSE(resumed.refresh("swa", 15, third_time));
+  CHECK(resumed.refresh("swa", 15, never));  // begun anew it gives the same
   CHECK(run.values("average/") == refreshed);
 }
