@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/signals.h"
+#include "train/averaging.h"
 #include "train/session.h"
 
 namespace trainctl {
@@ -43,7 +44,8 @@ double peak_rss_mib() {
 /// Training updates one after another, without validation, policies' reports or files.
 class Stepper {
  public:
-  explicit Stepper(Session& session) : session_(session), sampler_(session.blueprint().sampler("train")) {}
+  explicit Stepper(Session& session)
+      : session_(session), averaging_(session), sampler_(session.blueprint().sampler("train")) {}
 
   /// One update; returns its samples.
   std::int64_t step() {
@@ -58,6 +60,7 @@ class Stepper {
     for (const DrivenValue& driven : blueprint.driven()) {
       if (driven.policy) scalars.set(driven.path, static_cast<float>(driven.at(step_, blueprint.schedule())));
     }
+    averaging_.set_rates(step_ + 1);
     scalars.set("position", offset_);
     scalars.set("step", step_);
     for (int entry = 0; entry < blueprint.entries(); ++entry)
@@ -77,6 +80,7 @@ class Stepper {
 
  private:
   Session& session_;
+  Averaging averaging_;
   const Sampler& sampler_;
   std::int64_t epoch_ = 0, offset_ = 0, step_ = 0;
   double sum_ = 0.0;

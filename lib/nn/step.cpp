@@ -356,6 +356,7 @@ void Assembly::guard(Builder& builder, const StepProgram& program, std::int64_t 
 
 void Assembly::report(Builder& builder, std::string_view split, std::string_view name,
                       const std::vector<Metric::Term>& terms, const Metric* metric) {
+  if (metrics->is_off(name)) return;
   Graph& graph = builder.graph();
   std::vector<int> sums;
   for (const Metric::Term& term : terms) {

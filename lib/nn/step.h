@@ -27,8 +27,9 @@ struct Batch {
 };
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
-/// single one is `whole`.
-enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
+/// single one is `whole`. `refresh` is an evaluation that
+/// computes running statistics anew; steps see `evaluate`.
+enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate, refresh };
 
 /// What a graph of a step is for.
 struct StepProgram {
@@ -52,7 +53,7 @@ struct Assembly {
   std::vector<NamedModel> models;
   std::vector<NamedOptimizer> optimizers;
   const Component<Loss>* loss = nullptr;  ///< null where the spec has none
-  const Named<Metric>* metrics = nullptr;
+  const Metrics* metrics = nullptr;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
@@ -96,7 +97,7 @@ struct Assembly {
   void guard(Builder& builder, const StepProgram& program, std::int64_t samples);
   /// Index of "health/finite_updates/<entry>" (f64) by entry; empty before guard().
   const std::vector<int>& finite_updates() const { return finite_updates_; }
-  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
+  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>", unless the experiment has that name off.
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
   /// What graphs of that split report, in order of first appearance.

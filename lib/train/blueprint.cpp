@@ -41,6 +41,20 @@ bool attempt(Diagnostics& problems, const Source& source, Part part) {
   return false;
 }
 
+/// State of the models that training moves and no optimizer owns. To be asked for before anything is frozen.
+std::vector<int> running_statistics(const StateSpec& state, const Assembly& assembly) {
+  std::vector<int> found;
+  for (const Assembly::NamedModel& model : assembly.models) {
+    if (model.model->frozen()) continue;
+    for (int i = 0; i < state.size(); ++i) {
+      if (state[i].name.starts_with(Assembly::prefix_of(model.name)) && !state[i].trainable &&
+          state[i].type.dtype == DType::f32)
+        found.push_back(i);
+    }
+  }
+  return found;
+}
+
 std::string last_component(const std::string& path) {
   const auto dot = path.rfind('.');
   return dot == std::string::npos ? path : path.substr(dot + 1);
@@ -49,10 +63,11 @@ std::string last_component(const std::string& path) {
 }  // namespace
 
 std::string ProgramKey::text() const {
-  static constexpr const char* phases[] = {"whole step", "first of an update", "within an update", "last of an update",
-                                           "evaluation"};
-  return fmt::format("{}: {}{}, {} samples", split, phases[static_cast<int>(phase)],
-                     entry ? fmt::format(" (program {})", entry + 1) : "", samples);
+  static constexpr const char* phases[] = {"whole step",        "first of an update", "within an update",
+                                           "last of an update", "evaluation",         "refresh of running statistics"};
+  return fmt::format("{}: {}{}{}, {} samples", split, phases[static_cast<int>(phase)],
+                     entry ? fmt::format(" (program {})", entry + 1) : "",
+                     weights.empty() ? "" : fmt::format(" with averages.{}", weights), samples);
 }
 
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
@@ -88,7 +103,9 @@ void Blueprint::build_all() {
   spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
   layers_ = builder.layers();
   Diagnostics problems;
+  const std::vector<int> statistics = running_statistics(state_, assembly_);
   const bool grouped = !trains() || attempt(problems, Source(), [&] { assembly_.declare_groups(state_); });
+  if (trains() && grouped) declare_averages(statistics, problems);
   for (const ProgramKey& key : programs()) {
     // Without groups there are no updates; evaluation shows what else is wrong.
     if (!grouped && key.phase != Phase::evaluate) continue;
@@ -98,8 +115,19 @@ void Blueprint::build_all() {
         }))
       break;
   }
+  if (problems.ok() && assembly_.reported(split).empty())
+    note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
   problems.throw_if_any();
+}
+
+void Blueprint::declare_averages(const std::vector<int>& statistics, Diagnostics& problems) {
+  averages_.declare(state_, spec_.averages, statistics);
+  for (const auto& [name, average] : spec_.averages) {
+    if (const std::int64_t start = schedule_.steps(average->start); start > schedule_.total_steps)
+      note(problems, average.source(), fmt::format("averages.{}.start", name),
+           fmt::format("the average begins after {} steps, and training ends after {}", start, schedule_.total_steps));
+  }
 }
 
 void Blueprint::make_samplers() {
@@ -203,11 +231,17 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
 
 std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   auto graph = std::make_unique<Graph>(state_);
-  Builder builder(*graph, context_, key.phase != Phase::evaluate);
+  const bool evaluates = key.phase == Phase::evaluate || key.phase == Phase::refresh;
+  Builder builder(*graph, context_, !evaluates);
+  if (!key.weights.empty()) builder.stand_in(averages_.stand_ins(key.weights));
+  if (key.phase == Phase::refresh) builder.refresh(averages_.refreshed(key.weights));
   const Batch values = batch(builder, key.split, key.samples);
-  const StepProgram program{key.phase, key.split, key.entry};
+  const StepProgram program{evaluates ? Phase::evaluate : key.phase, key.split, key.entry};
   spec_.step->build(builder, assembly_, program, values);
-  if (key.phase != Phase::evaluate) assembly_.guard(builder, program, key.samples);
+  if (key.phase == Phase::refresh) graph->keep_updates(averages_.refreshed(key.weights));
+  const bool ends_update = key.phase == Phase::whole || key.phase == Phase::finish;
+  if (ends_update && key.entry + 1 == entries()) averages_.update(builder);
+  if (!evaluates) assembly_.guard(builder, program, key.samples);
   return graph;
 }
 
@@ -220,14 +254,32 @@ std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& gr
   return hash;
 }
 
+ProgramKey Blueprint::evaluation(const std::string& split, std::int64_t samples) const {
+  const std::string& weights = spec_.trainer.evaluate.name;
+  return {Phase::evaluate, split, samples, 0, trains() && weights != model_weights ? weights : ""};
+}
+
+void Blueprint::add_refresh_programs(std::vector<ProgramKey>& keys) const {
+  if (!trains()) return;
+  const Sampler& train = sampler("train");
+  const std::int64_t full = train.options().batch_size, ragged = train.epoch_samples() % full;
+  for (const auto& [name, average] : spec_.averages) {
+    if (averages_.refreshed(name).empty()) continue;
+    if (train.epoch_samples() >= full) keys.push_back({Phase::refresh, "train", full, 0, name});
+    if (ragged && average->refresh_batches.value_or(train.batches()) >= train.batches())
+      keys.push_back({Phase::refresh, "train", ragged, 0, name});
+  }
+}
+
 std::vector<ProgramKey> Blueprint::programs() const {
   std::vector<ProgramKey> keys = training_programs();
   for (const auto& [name, sampler] : samplers_) {
     if (name == "train") continue;
     const std::int64_t batch = sampler->options().batch_size;
-    if (sampler->epoch_samples() >= batch) keys.push_back({Phase::evaluate, name, batch});
-    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back({Phase::evaluate, name, rest});
+    if (sampler->epoch_samples() >= batch) keys.push_back(evaluation(name, batch));
+    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back(evaluation(name, rest));
   }
+  add_refresh_programs(keys);
   return keys;
 }
 

@@ -22,7 +22,8 @@ struct ProgramKey {
   Phase phase = Phase::whole;
   std::string split = "train";
   std::int64_t samples = 0;
-  int entry = 0;  ///< which of the step's programs of an update
+  int entry = 0;             ///< which of the step's programs of an update
+  std::string weights = {};  ///< the average whose weights are used instead of the model's; empty: none
   friend auto operator<=>(const ProgramKey&, const ProgramKey&) = default;
   /// "train whole 128", "val 1000": for tables and messages.
   std::string text() const;
@@ -52,6 +53,8 @@ class Blueprint {
 
   /// The graph of a program, fresh.
   std::unique_ptr<Graph> build(const ProgramKey& key);
+  /// The program of a validation batch, with the weights that `trainer.evaluate` names.
+  ProgramKey evaluation(const std::string& split, std::int64_t samples) const;
   /// Programs that a run of this spec may need: the phases of training with full and ragged batches, evaluation of
   /// every split.
   std::vector<ProgramKey> programs() const;
@@ -64,6 +67,7 @@ class Blueprint {
   const Sampler& sampler(std::string_view split) const { return *samplers_.find(split)->second; }
   std::vector<std::string> splits() const;
   const Schedule& schedule() const { return schedule_; }
+  const AverageStates& averages() const { return averages_; }
   /// Driven values, the learning rate first.
   const std::vector<DrivenValue>& driven() const { return driven_; }
   /// Programs that an update runs, one after the other.
@@ -80,6 +84,8 @@ class Blueprint {
  private:
   bool trains() const { return data_.contains("train"); }
   std::vector<ProgramKey> training_programs() const;
+  void add_refresh_programs(std::vector<ProgramKey>& keys) const;
+  void declare_averages(const std::vector<int>& statistics, Diagnostics& problems);
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
   std::string hash_without_guard(const ProgramKey& key, const Graph& graph);
   void make_samplers();
@@ -96,6 +102,7 @@ class Blueprint {
   BuildContext context_;
   Assembly assembly_;
   Schedule schedule_;
+  AverageStates averages_;
   std::vector<DrivenValue> driven_;
   std::vector<BuiltLayer> layers_;
   std::unique_ptr<Graph> model_graph_;

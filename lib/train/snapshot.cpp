@@ -168,9 +168,18 @@ bool Snapshot::restore(const CheckpointReader& reader) {
   }
   return same_sums;
 }
-void Snapshot::restore_model(const CheckpointReader& reader) {
+void Snapshot::restore_model(const CheckpointReader& reader, const std::string& weights) {
   restore_prefix(reader, "model/");
   restore_prefix(reader, "models/");
+  if (weights == model_weights) return;
+  expect_average(reader, weights, ErrorKind::usage);
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (!arrays_[i].path.starts_with("model")) continue;
+    const StoredArray averaged{average_path(weights, arrays_[i].path), arrays_[i].view};
+    if (!reader.find(averaged.path)) continue;
+    reader.read(averaged);
+    session_.state().write(states_[i], averaged.view.data);
+  }
 }
 
 }  // namespace trainctl

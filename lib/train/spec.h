@@ -17,6 +17,7 @@
 #include "nn/step.h"
 #include "nn/transform.h"
 #include "schema/schema.h"
+#include "train/average.h"
 #include "train/policy.h"
 
 namespace trainctl {
@@ -61,6 +62,9 @@ struct EnumNames<OnNan> {
       {OnNan::stop, "stop"}, {OnNan::skip, "skip"}, {OnNan::rollback, "rollback"}};
 };
 
+/// What `trainer.evaluate` and others call the weights that are trained, beside the names of averages.
+inline constexpr const char* model_weights = "model";
+
 /// `trainer`: how long, how often, on what.
 struct TrainerSpec {
   Progress max{1.0, Progress::Unit::epochs};
@@ -75,6 +79,7 @@ struct TrainerSpec {
   Progress validate_every{1.0, Progress::Unit::epochs};
   Progress log_every{50.0, Progress::Unit::steps};
   std::optional<WallTime> time_limit;
+  Reference evaluate{model_weights, {}};
   static Schema<TrainerSpec> schema();
 };
 
@@ -114,15 +119,19 @@ struct ExperimentSpec {
   OrderedMap<Model> models;
   Component<Step> step{"supervised"};
   std::optional<Component<Loss>> loss;
-  Named<Metric> metrics;
+  Metrics metrics;
   std::optional<Component<Optimizer>> optimizer;
   Named<Optimizer> optimizers;
   Named<Policy> policies;
+  Named<Average> averages;
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
   OutputSpec output;
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
+
+ private:
+  void check_averages(Diagnostics& diagnostics) const;
 };
 
 }  // namespace trainctl

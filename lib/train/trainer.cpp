@@ -33,6 +33,7 @@ Trainer::Trainer(Session& session, const RunPaths& paths, SnapshotFacts facts, O
       paths_(paths),
       facts_(std::move(facts)),
       observer_(observer),
+      averaging_(session),
       snapshot_(session),
       checkpoints_(paths.checkpoints()) {
   for (const DrivenValue& driven : session.blueprint().driven()) {
@@ -74,6 +75,8 @@ void Trainer::resume(const CheckpointReader& reader) {
 Outcome Trainer::run() {
   const Schedule& schedule = session_.blueprint().schedule();
   started_s_ = last_save_s_ = monotonic_seconds();
+  // A policy had ended the run, and a signal came before all was done.
+  if (!host_.finished && !host_.reason.empty()) requests_.ask_stop(host_.reason);
   host_.finished = false;
   host_.reason.clear();
   history_.status = "running";
@@ -82,6 +85,7 @@ Outcome Trainer::run() {
   Position& at = host_.position;
   while (true) {
     if (at.doing == Position::Doing::train) {
+      if (requests_.stop) return finish(requests_.stop_reason);
       if (at.step >= schedule.total_steps) return finish(fmt::format("reached trainer.max after {} steps", at.step));
       const Interrupt interrupt = train_until_report();
       if (interrupt != Interrupt::none) return stop(interrupt);
@@ -92,8 +96,7 @@ Outcome Trainer::run() {
     report();
     if (at.offset == schedule.samples_per_epoch) end_epoch();
     at.doing = Position::Doing::train;
-    if (requests_.stop) return finish(requests_.stop_reason);
-    if (at.step >= schedule.total_steps) continue;
+    if (requests_.stop || at.step >= schedule.total_steps) continue;
     save_if_due(improved_);
     if (const Interrupt interrupt = interrupted(); interrupt != Interrupt::none) return stop(interrupt);
   }
@@ -162,6 +165,7 @@ void Trainer::update() {
   const Sampler& sampler = session_.blueprint().sampler("train");
   const std::int64_t accumulate = session_.blueprint().spec().trainer.accumulate;
   set_driven(host_.position.step);
+  averaging_.set_rates(host_.position.step + 1);
   const std::int64_t left = sampler.epoch_samples() - host_.position.offset;
   const std::int64_t update_samples = std::min(left, accumulate * sampler.options().batch_size);
   const std::int64_t batches = (update_samples + sampler.options().batch_size - 1) / sampler.options().batch_size;
@@ -266,6 +270,14 @@ void Trainer::log_step() {
   observer_.logged(record);
 }
 
+bool Trainer::refresh_averages(bool all) {
+  const std::int64_t step = host_.position.step;
+  const std::string& used = session_.blueprint().spec().trainer.evaluate.name;
+  const auto asked = [&] { return interrupted() != Interrupt::none; };
+  if (all) return averaging_.refresh_all(step, asked);
+  return used == model_weights || averaging_.refresh(used, step, asked);
+}
+
 bool Trainer::validate() {
   validation_sums_.clear();
   const Blueprint& blueprint = session_.blueprint();
@@ -278,13 +290,16 @@ bool Trainer::validate() {
   const double start = monotonic_seconds();
   const Sampler& sampler = blueprint.sampler("val");
   session_.set_epoch("val", 0);
-  if (at.validated == 0) session_.clear_sums("val");
   set_driven(at.step - 1);  // as the last update had them; a resume may begin here
+  if (at.validated == 0) {
+    session_.clear_sums("val");
+    if (!refresh_averages(false)) return false;
+  }
   while (at.validated < sampler.epoch_samples()) {
     if (interrupted() != Interrupt::none) return false;
     const std::int64_t samples = sampler.batch_samples(at.validated);
     session_.scalars().set(position_slot_, at.validated);
-    session_.program({Phase::evaluate, "val", samples}).run();
+    session_.program(blueprint.evaluation("val", samples)).run();
     at.validated += samples;
     observer_.validating(at.validated, sampler.epoch_samples());
   }
@@ -391,6 +406,8 @@ void Trainer::save(bool improved, bool must) {
 }
 
 Outcome Trainer::finish(std::string reason) {
+  host_.reason = requests_.stop ? reason : "";
+  if (!refresh_averages(true)) return stop(interrupted());
   host_.finished = true;
   host_.reason = reason;
   history_.status = "finished";

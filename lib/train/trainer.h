@@ -9,6 +9,7 @@
 #include "store/history.h"
 #include "store/run_directory.h"
 #include "store/steps_log.h"
+#include "train/averaging.h"
 #include "train/session.h"
 #include "train/snapshot.h"
 
@@ -62,6 +63,8 @@ class Trainer {
   /// Brings the values that policies drive at the update `step` to the programs.
   void set_driven(std::int64_t step);
   void log_step();
+  /// Running statistics of the average that validation uses, or of all, at the end; false if interrupted.
+  bool refresh_averages(bool all);
   /// Validation from its beginning; false if interrupted.
   bool validate();
   void report();
@@ -87,6 +90,7 @@ class Trainer {
   RunPaths paths_;
   SnapshotFacts facts_;
   Observer& observer_;
+  Averaging averaging_;
   Snapshot snapshot_;
   CheckpointStore checkpoints_;
   std::optional<StepsLog> steps_log_;

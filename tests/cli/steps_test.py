@@ -78,6 +78,24 @@ class Steps(CliTest):
         self.assertIn("val/loss", lines)
         self.assertNotIn("hard_loss", lines)
 
+    def test_values_off(self):
+        """null takes away a metric, and a value that the step itself reports; the loss stays"""
+        off = {"accuracy": None, "soft_loss": None}
+        self.run_cli("train", self.write("c.yaml", self.distilled(metrics={"accuracy": {}})))
+        config = self.write("off.yaml", {"extends": "c.yaml", "metrics": off, "name": "off"})
+        values = self.run_json("train", config)["values"]
+        self.assertEqual(set(values), {f"{split}/{name}" for split in ["train", "val"] for name in ["loss", "hard_loss"]} | {"lr"})
+        full = self.arrays("runs/tests/student-1")
+        self.assertEqual({path: full[path] for path in self.arrays("runs/tests/off-1")}, self.arrays("runs/tests/off-1"))
+        self.run_cli("resume", "runs/tests/off-1", "--more", "1 epoch")
+        self.assertNotIn("soft_loss", self.run_cli("history", "runs/tests/off-1").stdout)
+
+        monitored = {"extends": "c.yaml", "metrics": off, "policies": {"stop": {"type": "stop_when", "monitor": "val/soft_loss", "below": 0}}}
+        self.assertIn("val/hard_loss", self.error("check", self.write("m.yaml", monitored), expect=3)["message"])
+        error = self.error("check", self.write("l.yaml", {"extends": "c.yaml", "metrics": {"loss": None}}), expect=3)["errors"][0]
+        self.assertEqual(error["path"], "metrics")
+        self.assertIn("always reported", error["message"])
+
     def test_start_weights(self):
         """init_from: strict tells every difference, strict: false takes what fits, match chooses; a frozen layer stays"""
         start = {"checkpoint": "runs/tests/teacher-1"}
