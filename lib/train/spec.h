@@ -16,6 +16,7 @@
 #include "nn/optimizer.h"
 #include "nn/step.h"
 #include "nn/transform.h"
+#include "schema/named_values.h"
 #include "schema/schema.h"
 #include "train/policy.h"
 
@@ -107,12 +108,14 @@ struct ExperimentSpec {
   Named<Metric> metrics;
   std::optional<Component<Optimizer>> optimizer;
   Named<Optimizer> optimizers;
+  ValueTable values;
   Named<Policy> policies;
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
   OutputSpec output;
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
+  void link(Diagnostics& diagnostics);
 };
 
 }  // namespace trainctl
