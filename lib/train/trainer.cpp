@@ -68,6 +68,7 @@ void Trainer::resume(const CheckpointReader& reader) {
 Outcome Trainer::run() {
   const Schedule& schedule = session_.blueprint().schedule();
   started_s_ = last_save_s_ = monotonic_seconds();
+  const bool was_finished = host_.finished;
   host_.finished = false;
   host_.reason.clear();
   history_.status = "running";
@@ -75,7 +76,8 @@ Outcome Trainer::run() {
   observer_.started(schedule, host_.position);
   Position& at = host_.position;
   if (at.doing == Position::Doing::train && !history_.records.empty() && history_.records.back().step == at.step)
-    announce();  // what the last report was to bring about may not have been done
+    announce();                      // what the last report was to bring about may not have been done
+  if (was_finished) requests_ = {};  // it is to go on all the same
   while (true) {
     if (at.doing == Position::Doing::train) {
       if (at.step >= schedule.total_steps) return finish(fmt::format("reached trainer.max after {} steps", at.step));

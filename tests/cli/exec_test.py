@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import time
+import unittest
 
 from cli import SMALL, CliTest, changed, main
 
@@ -73,6 +74,24 @@ class Exec(CliTest):
             self.assertIn("policies.fails: '/bin/sh -c exit 3': exit status 3", (self.folder / how / "log.txt").read_text())
         self.assertIn("exit status 3", document["reason"])
         self.assertTrue(self.run_json("resume", "stop")["was_finished"])
+        self.assertEqual(self.run_json("resume", "stop", "--more", "1 epoch")["epoch"], 2)  # its own fails too
+
+    @unittest.skipUnless(os.path.exists(SHIM), "the shim cannot be preloaded into this build")
+    def test_failure_survives_a_kill(self):
+        """killed between the failure of a command and the checkpoint of the stop, a run still stops there when it is resumed"""
+        policy = {"type": "exec", "on": "epoch", "command": 'test "$TRAINCTL_EPOCH" != 2', "on_failure": "stop"}
+        config = self.write("c.yaml", with_policies({"fails": policy}, trainer__max="4 epochs"))
+        faults = lambda **values: {**os.environ, "LD_PRELOAD": SHIM, **values}
+        self.run_cli("train", config, "--output", "whole", env=faults(FAULT_COUNT=str(self.folder / "count")))
+        calls = int((self.folder / "count").read_text())
+        reference = self.final_state("whole")
+        self.assertEqual(len(reference["history"]["epochs"]), 2)
+        for at in range(calls - 12, calls):
+            name = f"run-{at}"
+            self.run_cli("train", config, "--output", name, expect=-signal.SIGKILL, env=faults(FAULT_AT=str(at), FAULT_KIND="kill"))
+            self.run_cli("train", config, "--output", name, "--resume", "auto")
+            self.assert_same_end(name, reference, f"after a kill at call {at} of {calls}")
+            self.assertEqual([json.loads(text)["step"] for text in self.lines(name, "events.jsonl")], [16, 32])
 
     def test_hanging(self):
         """a command that does not end is ended at its timeout, with what it started"""

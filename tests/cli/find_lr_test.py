@@ -35,8 +35,7 @@ class FindLr(CliTest):
 
     def test_suggestion(self):
         """it stops when the loss explodes, and suggests rates with which training does better than with ten times less"""
-        config = self.write("c.yaml", changed(SGD, policies={"lr": {"type": "cosine", "target": "optimizer.lr"}}) if "policies" in SGD else
-                            {**SGD, "policies": {"lr": {"type": "cosine", "target": "optimizer.lr"}}})
+        config = self.write("c.yaml", {**SGD, "policies": {"lr": {"type": "cosine", "target": "optimizer.lr"}}})
         found = self.run_json("find-lr", config, "--start", "1e-4", "--end", "1000")
         self.assertLess(len(found["points"]), 200)
         self.assertIn("times its least", found["stopped"])
@@ -68,13 +67,21 @@ class FindLr(CliTest):
         for text in ["optimizer.lr", "train/loss", ">1e-07<", ">0.001<"]:
             self.assertIn(text, picture)
         self.assertEqual(os.listdir(self.folder).count("runs"), 0)
+        self.run_cli("train", config, "--output", "again", "--unset", "policies")
+        self.assertEqual(self.final_state("again")["arrays"], self.final_state("run")["arrays"])
 
     def test_other_targets(self):
         """one of several optimizers, other numbers, accumulated batches"""
-        models = {"one": SMALL["model"]}
-        config = {key: value for key, value in SGD.items() if key not in ("model", "optimizer")}
-        config = {**config, "models": models, "optimizers": {"one": {"type": "sgd", "lr": 0.1}}, "step": {"type": "supervised", "model": "one"}}
-        del config["step"]
+        model = {"type": "sequential", "layers": [{"type": "linear", "out_features": 8}]}
+        judge = {"type": "sequential", "layers": [{"type": "linear", "out_features": 1}]}
+        gan = {key: value for key, value in SGD.items() if key not in ("model", "optimizer", "loss", "metrics", "checkpoint")}
+        gan |= {"models": {"generator": model, "discriminator": judge}, "step": {"type": "gan", "latent": 4}, "optimizers": {"generator": "adam", "discriminator": "sgd"}}
+        message = self.error("find-lr", self.write("gan.yaml", gan), expect=2)["message"]
+        self.assertIn("--target one of optimizers.generator.lr, optimizers.discriminator.lr", message)
+        arguments = ["gan.yaml", "--target", "optimizers.generator.lr", "--steps", "20"]
+        self.assertIn("--monitor one of", self.error("find-lr", *arguments, expect=2)["message"])
+        found = self.run_json("find-lr", *arguments, "--monitor", "generator_loss")
+        self.assertEqual((found["target"], found["monitor"]), ("optimizers.generator.lr", "generator_loss"))
         self.assertEqual(self.run_json("find-lr", self.write("c.yaml", changed(SGD, trainer__accumulate=3)), "--steps", "30")["points"][0]["value"], 1e-7)
         found = self.run_json("find-lr", "c.yaml", "--target", "model.layers.2.p", "--start", "0.01", "--end", "0.9", "--steps", "20", "--linear")
         self.assertEqual((found["target"], len(found["points"])), ("model.layers.2.p", 20))

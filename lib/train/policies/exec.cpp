@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <set>
+#include <map>
 #include <tuple>
 #include <variant>
 
@@ -60,14 +60,17 @@ class Done {
       torn_ = lines.eof();
       const Json event = Json::parse(line, nullptr, false);
       if (!event.is_object()) continue;  // the last line of a run that was killed
-      done_.emplace(event.value("policy", ""), event.value("event", ""), event.value("step", std::int64_t{-1}));
+      done_[{event.value("policy", ""), event.value("event", ""), event.value("step", std::int64_t{-1})}] =
+          event.value("fault", "");
     }
   }
-  bool contains(const std::string& policy, const std::string& event, std::int64_t step) const {
-    return done_.contains({policy, event, step});
+  /// What was wrong with a command that has been run (empty: nothing), or null.
+  const std::string* find(const std::string& policy, const std::string& event, std::int64_t step) const {
+    const auto found = done_.find({policy, event, step});
+    return found == done_.end() ? nullptr : &found->second;
   }
   void add(const Json& event) {
-    done_.emplace(event.at("policy"), event.at("event"), event.at("step"));
+    done_[{event.at("policy"), event.at("event"), event.at("step")}] = event.at("fault");
     std::ofstream out(file_, std::ios::app);
     out << (torn_ ? "\n" : "") + event.dump() + "\n";
     torn_ = false;
@@ -76,7 +79,7 @@ class Done {
 
  private:
   std::filesystem::path file_;
-  std::set<std::tuple<std::string, std::string, std::int64_t>> done_;
+  std::map<std::tuple<std::string, std::string, std::int64_t>, std::string> done_;
   bool torn_ = false;  ///< the file ends within a line
 };
 
@@ -127,7 +130,9 @@ struct Exec final : Policy {
     if (!due) return;
     if (!done_) done_.emplace(event.run / "events.jsonl");
     const std::string policy(event.policy);
-    if (!done_->contains(policy, event_name(), event.record.step)) run(policy, event, requests);
+    const std::string* known = done_->find(policy, event_name(), event.record.step);
+    const std::string fault = known ? *known : run(policy, event);
+    if (!fault.empty() && on_failure == OnFailure::stop) requests.ask_stop(fault);
   }
 
  private:
@@ -153,7 +158,8 @@ struct Exec final : Policy {
             {"TRAINCTL_METRICS", values_to_json(event.record.values).dump()}};
   }
 
-  void run(const std::string& policy, const Event& event, Requests& requests) {
+  /// Runs it and takes note of it, unless it was ended for a stop. Returns what was wrong.
+  std::string run(const std::string& policy, const Event& event) {
     const std::string shown = join(argv(false), " ");
     const double begin = monotonic_seconds();
     const CommandEnd end = run_command(
@@ -164,18 +170,21 @@ struct Exec final : Policy {
         [] { return signals::stop_requested(); });
     if (end.how == CommandEnd::How::stopped) {
       log::warn("policies.{}: {}; a resume runs it again", policy, end.text(timeout.seconds));
-      return;
+      return {};
+    }
+    std::string fault;
+    if (!end.ok()) {
+      fault = fmt::format("policies.{}: '{}': {}", policy, printable(shown), end.text(timeout.seconds));
+      log::warn("{}", fault);
     }
     done_->add({{"policy", policy},
                 {"event", event_name()},
                 {"epoch", event.record.epoch},
                 {"step", event.record.step},
                 {"end", end.text(timeout.seconds)},
+                {"fault", fault},
                 {"seconds", monotonic_seconds() - begin}});
-    if (end.ok()) return;
-    const std::string fault = fmt::format("policies.{}: '{}': {}", policy, printable(shown), end.text(timeout.seconds));
-    log::warn("{}", fault);
-    if (on_failure == OnFailure::stop) requests.ask_stop(fault);
+    return fault;
   }
 
   std::optional<Done> done_;
