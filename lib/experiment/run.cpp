@@ -215,6 +215,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   const HostState& host = trainer.host();
   if (host.finished && (!how.longer || host.position.step >= running.blueprint->schedule().total_steps)) {
     log::info("{} is finished: {}", paths.root.string(), host.reason);
+    trainer.announce();
     if (!read_status(paths).finished()) directory.record_end("finished", 0);  // it was killed right after its last save
     return {.directory = paths.root,
             .outcome = {true, host.reason,

@@ -108,27 +108,73 @@ const Component<Loss>& Assembly::required_loss(std::string_view step) const {
   return *loss;
 }
 
-void Assembly::freeze(StateSpec& state) const {
-  for (const NamedModel& each : models) {
-    const std::string prefix = prefix_of(each.name);
-    std::vector<std::string> names;
-    for (int i = 0; i < state.size(); ++i) {
-      if (state[i].trainable && state[i].name.starts_with(prefix)) names.push_back(state[i].name.substr(prefix.size()));
+namespace {
+
+// Which of the model's parameters a pattern of `key` matches; a config Error if none.
+std::vector<std::string> matching(const std::string& pattern, const std::vector<std::string>& names,
+                                  const std::string& model_name, const char* key) {
+  std::vector<std::string> found;
+  std::ranges::copy_if(names, std::back_inserter(found),
+                       [&](const std::string& name) { return matches(pattern, name); });
+  if (found.empty() && !names.empty()) {
+    fail(ErrorKind::config, "{}.{}: no parameter matches '{}'.{}",
+         model_name.empty() ? "model" : "models." + model_name, key, pattern,
+         suggestion(pattern, pattern_candidates(names)));
+  }
+  return found;
+}
+
+}  // namespace
+
+void Assembly::freeze(StateSpec& state, const NamedModel& each, const StepsOf& steps,
+                      std::map<int, std::int64_t>& begins) const {
+  const std::string prefix = prefix_of(each.name);
+  std::vector<std::string> names;
+  for (int i = 0; i < state.size(); ++i) {
+    if (state[i].trainable && state[i].name.starts_with(prefix)) names.push_back(state[i].name.substr(prefix.size()));
+  }
+  const auto& until = each.model->freeze_until;
+  require(!until || steps, "times of freeze_until need a schedule");
+  const Progress* of_all = until ? std::get_if<Progress>(&*until) : nullptr;
+  std::set<std::string> forever;
+  for (const std::string& pattern : each.model->freeze) {
+    for (const std::string& name : matching(pattern, names, each.name, "freeze")) {
+      if (of_all)
+        begins.emplace(state.find(prefix + name), steps(*of_all));
+      else
+        forever.insert(name);
     }
-    for (const std::string& pattern : each.model->freeze) {
-      bool any = false;
-      for (const std::string& name : names) {
-        if (!matches(pattern, name)) continue;
-        any = true;
-        state.set_trainable(state.find(prefix + name), false);
-      }
-      if (!any && !names.empty()) {
-        fail(ErrorKind::config, "{}.freeze: no parameter matches '{}'.{}",
-             each.name.empty() ? "model" : "models." + each.name, pattern,
-             suggestion(pattern, pattern_candidates(names)));
+  }
+  if (until && !of_all) {
+    for (const auto& [pattern, time] : std::get<OrderedMap<Progress>>(*until)) {
+      for (const std::string& name : matching(pattern, names, each.name, "freeze_until")) {
+        begins.emplace(state.find(prefix + name), steps(time));  // the first pattern counts
+        forever.erase(name);
       }
     }
   }
+  for (const std::string& name : forever) state.set_trainable(state.find(prefix + name), false);
+}
+
+void Assembly::freeze(StateSpec& state, const StepsOf& steps) {
+  std::map<int, std::int64_t> begins;
+  for (const NamedModel& each : models) freeze(state, each, steps, begins);
+  std::set<std::int64_t> times;
+  for (const auto& [parameter, begin] : begins) times.insert(begin);
+  stage_begins_.assign(times.begin(), times.end());
+  for (const auto& [parameter, begin] : begins)
+    stages_[parameter] = 1 + static_cast<int>(std::distance(times.begin(), times.find(begin)));
+}
+
+bool Assembly::frozen_now(const Model& used, std::string_view name, const StateSpec& state) const {
+  if (!used.freezes_all()) return false;
+  const std::string prefix = prefix_of(name);
+  for (int i = 0; i < state.size(); ++i) {
+    if (!state[i].trainable || !state[i].name.starts_with(prefix)) continue;
+    const auto later = stages_.find(i);
+    if (later == stages_.end() || later->second <= stage) return false;
+  }
+  return true;
 }
 
 std::vector<std::string> Assembly::models_of(std::size_t optimizer) const {
@@ -140,9 +186,9 @@ std::vector<std::string> Assembly::models_of(std::size_t optimizer) const {
   return all;
 }
 
-void Assembly::declare_groups(StateSpec& state) {
+void Assembly::declare_groups(StateSpec& state, const StepsOf& steps) {
   require(groups_.empty(), "parameters are grouped once");
-  freeze(state);
+  freeze(state, steps);
   for (std::size_t i = 0; i < optimizers.size(); ++i) {
     try {
       declare_groups(state, i);
@@ -150,6 +196,10 @@ void Assembly::declare_groups(StateSpec& state) {
       if (error.kind() != ErrorKind::config || !optimizers[i].source.file) throw;
       throw ConfigError({{optimizers[i].source, "", error.what()}}, 1);
     }
+  }
+  if (!groups_.empty() && std::ranges::none_of(groups_, [](const Group& group) { return group.stage == 0; })) {
+    fail(ErrorKind::config, "freeze_until leaves nothing to train before step {}; leave some parameters free",
+         stage_begins_.front());
   }
 }
 
@@ -174,7 +224,15 @@ void Assembly::declare_groups(StateSpec& state, std::size_t index) {
     const std::string name = optimizer_name.empty() ? group
                              : group == rest_group  ? optimizer_name
                                                     : optimizer_name + "." + group;
-    groups_.push_back({name, state.make_group("parameters/" + name, members), overrides, index});
+    std::map<int, std::vector<int>> by_stage;
+    for (const int member : members) {
+      const auto later = stages_.find(member);
+      by_stage[later == stages_.end() ? 0 : later->second].push_back(member);
+    }
+    for (const auto& [from, own] : by_stage) {
+      const std::string staged = from == 0 ? name : fmt::format("{}.stage{}", name, from);
+      groups_.push_back({staged, state.make_group("parameters/" + staged, own), overrides, index, from});
+    }
   };
   for (const auto& [name, group] : optimizer->groups) {
     if (name == rest_group)
@@ -193,7 +251,8 @@ Values Assembly::apply_model(Builder& builder, std::string_view name, const Valu
     return from == to ? value : builder.apply1("cast", nn::attributes(CastAttributes(to)), {value});
   };
   const Model& used = model(name);
-  const Builder::ModelScope scope(builder, prefix_of(name), builder.training() && !used.frozen());
+  const Builder::ModelScope scope(builder, prefix_of(name),
+                                  builder.training() && !frozen_now(used, name, builder.graph().state_spec()));
   Values given;
   for (const Value& input : inputs) given.push_back(cast(input, activations));
   Values outputs = used.build(builder, given);
@@ -269,8 +328,9 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::str
   }
   std::vector<Group> groups;
   std::ranges::copy_if(groups_, std::back_inserter(groups), [&](const Group& group) {
-    return group.optimizer == static_cast<std::size_t>(found - optimizers.begin());
+    return group.optimizer == static_cast<std::size_t>(found - optimizers.begin()) && group.stage <= stage;
   });
+  if (groups.empty()) return;  // all that it updates is frozen at this stage
   Graph& graph = builder.graph();
   Value weighted = objective;
   if (phase != Phase::whole) weighted = builder.apply1("scale", nullptr, {objective, graph.scalar("batch_weight")});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -27,8 +28,7 @@ struct Batch {
 };
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
-/// single one is `whole`. `refresh` is an evaluation that
-/// computes running statistics anew; steps see `evaluate`.
+/// single one is `whole`. `refresh` is an evaluation that computes running statistics anew; steps see `evaluate`.
 enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate, refresh };
 
 /// What a graph of a step is for.
@@ -58,6 +58,7 @@ struct Assembly {
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
   bool skip_nonfinite = false;     ///< updates whose loss or gradients are not finite change nothing
+  int stage = 0;                   ///< of the graph that is being built: see stage_begins()
 
   /// A sum of metrics: its state variable, by split.
   struct Reported {
@@ -70,11 +71,17 @@ struct Assembly {
 
   /// Freezes what the models freeze and groups the other trainable parameters as the optimizers say, once, before the
   /// first training graph: call it when all models have been built. A group is laid out as "parameters/<group>". Throws
-  /// a config Error for a pattern that matches nothing, naming the nearest parameters.
-  void declare_groups(StateSpec& state);
+  /// a config Error for a pattern that matches nothing, naming the nearest parameters. `steps` turns the times of
+  /// `freeze_until` into updates. Parameters that it frees later have groups of their own, "<group>.stage<n>", so that
+  /// an optimizer is one launch for each group and stage; their slots begin when they do.
+  using StepsOf = std::function<std::int64_t(const Progress&)>;
+  void declare_groups(StateSpec& state, const StepsOf& steps = {});
+  /// With which updates more parameters begin to be trained: stage n + 1 begins with the n-th, stage 0 with the first.
+  const std::vector<std::int64_t>& stage_begins() const { return stage_begins_; }
   /// A model's outputs for f32 or integer inputs, f32 again whatever `activations` are. `name` is empty for the only
   /// model; a config Error lists the models if there is none of that name. Parameters are "model/<path>", or
-  /// "models/<name>/<path>" where there are several. A frozen model is built as in evaluation.
+  /// "models/<name>/<path>" where there are several. A model of which nothing is trained at this stage because `freeze`
+  /// says "*" is built as in evaluation.
   Values apply_model(Builder& builder, std::string_view name, const Values& inputs) const;
   const Model& model(std::string_view name) const;
   /// "model/" or "models/<name>/".
@@ -111,8 +118,13 @@ struct Assembly {
     int parameters;
     const ParameterGroup* overrides;
     std::size_t optimizer;  ///< index
+    int stage;              ///< with which it begins to be trained
   };
-  void freeze(StateSpec& state) const;
+  void freeze(StateSpec& state, const StepsOf& steps);
+  void freeze(StateSpec& state, const NamedModel& model, const StepsOf& steps,
+              std::map<int, std::int64_t>& begins) const;
+  /// Whether nothing of the model is trained at the stage that is being built.
+  bool frozen_now(const Model& model, std::string_view name, const StateSpec& state) const;
   void declare_groups(StateSpec& state, std::size_t optimizer);
   /// Names of the models that an optimizer updates.
   std::vector<std::string> models_of(std::size_t optimizer) const;
@@ -122,7 +134,9 @@ struct Assembly {
   void skip(Builder& builder, const StepProgram& program, std::int64_t samples, Value finite);
 
   std::vector<Group> groups_;
-  Value finite_;  ///< of the program that is being built: i32 scalar, or null
+  std::vector<std::int64_t> stage_begins_;
+  std::map<int, int> stages_;  ///< of parameters that are not trained from the start
+  Value finite_;               ///< of the program that is being built: i32 scalar, or null
   std::vector<int> finite_updates_;
   std::map<std::string, std::vector<Reported>, std::less<>> reported_;
 };

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "ops/image.h"
 #include "train/split_sampler.h"
@@ -65,8 +66,9 @@ std::string last_component(const std::string& path) {
 std::string ProgramKey::text() const {
   static constexpr const char* phases[] = {"whole step",        "first of an update", "within an update",
                                            "last of an update", "evaluation",         "refresh of running statistics"};
-  return fmt::format("{}: {}{}{}, {} samples", split, phases[static_cast<int>(phase)],
+  return fmt::format("{}: {}{}{}{}, {} samples", split, phases[static_cast<int>(phase)],
                      entry ? fmt::format(" (program {})", entry + 1) : "",
+                     stage ? fmt::format(" (stage {} of freeze_until)", stage) : "",
                      weights.empty() ? "" : fmt::format(" with averages.{}", weights), samples);
 }
 
@@ -104,9 +106,16 @@ void Blueprint::build_all() {
   layers_ = builder.layers();
   Diagnostics problems;
   const std::vector<int> statistics = running_statistics(state_, assembly_);
-  const bool grouped = !trains() || attempt(problems, Source(), [&] { assembly_.declare_groups(state_); });
+  const bool grouped = !trains() || attempt(problems, Source(), [&] { declare_groups(); });
   if (trains() && grouped) declare_averages(statistics, problems);
-  for (const ProgramKey& key : programs()) {
+  std::vector<ProgramKey> keys = programs();
+  if (!assembly_.stage_begins().empty()) {
+    // The last stage of freeze_until declares all slots, so that a checkpoint does not depend on how long training is.
+    ProgramKey last = keys.front();
+    last.stage = static_cast<int>(assembly_.stage_begins().size());
+    for (last.entry = 0; last.entry < entries(); ++last.entry) keys.push_back(last);
+  }
+  for (const ProgramKey& key : keys) {
     // Without groups there are no updates; evaluation shows what else is wrong.
     if (!grouped && key.phase != Phase::evaluate) continue;
     if (!attempt(problems, Source(), [&] {
@@ -128,6 +137,23 @@ void Blueprint::declare_averages(const std::vector<int>& statistics, Diagnostics
       note(problems, average.source(), fmt::format("averages.{}.start", name),
            fmt::format("the average begins after {} steps, and training ends after {}", start, schedule_.total_steps));
   }
+}
+
+void Blueprint::declare_groups() {
+  assembly_.declare_groups(state_, [&](const Progress& time) { return schedule_.steps(time); });
+  if (!assembly_.stage_begins().empty() && assembly_.stage_begins().back() >= schedule_.total_steps) {
+    log::warn(
+        "freeze_until: parameters that are frozen until step {} stay so, since trainer.max ends training after {}",
+        assembly_.stage_begins().back(), schedule_.total_steps);
+  }
+  for (const auto& [name, policy] : spec_.policies) {
+    for (std::string& added : policy->adds(state_)) added_.push_back(std::move(added));
+  }
+}
+
+int Blueprint::stage_at(std::int64_t step) const {
+  const auto& begins = assembly_.stage_begins();
+  return static_cast<int>(std::ranges::upper_bound(begins, step) - begins.begin());
 }
 
 void Blueprint::make_samplers() {
@@ -155,11 +181,18 @@ void Blueprint::settle(const std::string& name, const Component<Policy>& policy,
 
 void Blueprint::find_driven(Diagnostics& problems) {
   const std::map<std::string, double> numbers = live_numbers(spec_);
+  std::map<std::string, std::string> named;  // numbers that an entry of `values` gives
+  visit_live(spec_, "", [&](Live& live, const std::string& path) {
+    if (!live.name.empty()) named[path] = live.name;
+  });
   std::map<std::string, std::string> owners;
   if (spec_.optimizer) driven_.push_back({"optimizer.lr", "lr", numbers.at("optimizer.lr"), nullptr});
   for (const auto& [name, optimizer] : spec_.optimizers) {
     const std::string path = fmt::format("optimizers.{}.lr", name);
     driven_.push_back({path, fmt::format("lr/{}", name), numbers.at(path), nullptr});
+  }
+  for (const auto& [name, value] : spec_.values) {
+    if (value) driven_.push_back({value->path, value->path, value->value, nullptr});
   }
   for (const auto& [name, policy] : spec_.policies) {
     const std::string target(policy->target());
@@ -173,6 +206,11 @@ void Blueprint::find_driven(Diagnostics& problems) {
       for (const auto& [path, value] : numbers) names.push_back(path);
       note(problems, policy.source(), fmt::format("policies.{}.target", name),
            fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names)));
+      continue;
+    }
+    if (const auto shared = named.find(target); shared != named.end()) {
+      note(problems, policy.source(), fmt::format("policies.{}.target", name),
+           fmt::format("{} is what {} gives it; drive that.", target, shared->second));
       continue;
     }
     const auto [owner, added] = owners.emplace(target, name);
@@ -197,6 +235,13 @@ void Blueprint::find_driven(Diagnostics& problems) {
                              : target,
                          found->second, policy.get()});
     }
+  }
+  // A learning rate that a value gives is shown as that value is driven.
+  for (DrivenValue& shown : driven_) {
+    const auto shared = named.find(shown.path);
+    if (shared == named.end()) continue;
+    const DrivenValue& value = *std::ranges::find(driven_, shared->second, &DrivenValue::path);
+    shown = {value.path, shown.shown_as, value.base, value.policy, value.followers};
   }
 }
 
@@ -236,6 +281,7 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   if (!key.weights.empty()) builder.stand_in(averages_.stand_ins(key.weights));
   if (key.phase == Phase::refresh) builder.refresh(averages_.refreshed(key.weights));
   const Batch values = batch(builder, key.split, key.samples);
+  assembly_.stage = key.stage;
   const StepProgram program{evaluates ? Phase::evaluate : key.phase, key.split, key.entry};
   spec_.step->build(builder, assembly_, program, values);
   if (key.phase == Phase::refresh) graph->keep_updates(averages_.refreshed(key.weights));
@@ -290,17 +336,20 @@ std::vector<ProgramKey> Blueprint::training_programs() const {
   const std::int64_t full = train.options().batch_size;
   const std::int64_t ragged = train.epoch_samples() % full;
   const std::int64_t accumulate = spec_.trainer.accumulate;
+  int stage = 0;
   const auto add = [&](Phase phase, std::int64_t samples) {
-    for (int entry = 0; entry < entries(); ++entry) keys.push_back({phase, "train", samples, entry});
+    for (int entry = 0; entry < entries(); ++entry) keys.push_back({phase, "train", samples, entry, "", stage});
   };
-  if (accumulate == 1) {
-    if (train.epoch_samples() >= full) add(Phase::whole, full);
-    if (ragged) add(Phase::whole, ragged);
-  } else {
-    for (const Phase phase : {Phase::begin, Phase::accumulate, Phase::finish}) add(phase, full);
-    const std::int64_t in_last_window = train.batches() % accumulate;  // batches of the epoch's last update
-    if (in_last_window == 1) add(Phase::whole, ragged ? ragged : full);
-    if (in_last_window != 1 && ragged) add(Phase::finish, ragged);
+  for (const int last = stage_at(schedule_.total_steps - 1); stage <= last; ++stage) {
+    if (accumulate == 1) {
+      if (train.epoch_samples() >= full) add(Phase::whole, full);
+      if (ragged) add(Phase::whole, ragged);
+    } else {
+      for (const Phase phase : {Phase::begin, Phase::accumulate, Phase::finish}) add(phase, full);
+      const std::int64_t in_last_window = train.batches() % accumulate;  // batches of the epoch's last update
+      if (in_last_window == 1) add(Phase::whole, ragged ? ragged : full);
+      if (in_last_window != 1 && ragged) add(Phase::finish, ragged);
+    }
   }
   return keys;
 }
@@ -321,6 +370,7 @@ std::vector<std::string> Blueprint::reported_names() const {
   }
   for (const DrivenValue& value : driven_) names.push_back(value.shown_as);
   if (spec_.trainer.on_nan == OnNan::rollback) names.emplace_back("rollbacks");
+  names.insert(names.end(), added_.begin(), added_.end());
   return names;
 }
 
@@ -334,7 +384,13 @@ void Blueprint::check_monitors(Diagnostics& problems) const {
   for (const auto& [name, policy] : spec_.policies) {
     check(policy->monitor(), policy.source(), fmt::format("policies.{}.monitor", name));
   }
-  if (spec_.checkpoint && spec_.checkpoint->keep.best)
+  const bool has_best = spec_.checkpoint && spec_.checkpoint->keep.best;
+  for (const auto& [name, policy] : spec_.policies) {
+    if (!policy->needs_best() || has_best) continue;
+    note(problems, policy.source(), fmt::format("policies.{}", name),
+         "nothing says what is best: give checkpoint.keep.best a monitor and a mode.");
+  }
+  if (has_best)
     check(spec_.checkpoint->keep.best->monitor.name, spec_.checkpoint->keep.best->monitor.source,
           "checkpoint.keep.best.monitor");
 }

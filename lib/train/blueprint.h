@@ -24,6 +24,7 @@ struct ProgramKey {
   std::int64_t samples = 0;
   int entry = 0;             ///< which of the step's programs of an update
   std::string weights = {};  ///< the average whose weights are used instead of the model's; empty: none
+  int stage = 0;             ///< which parameters it trains, by Blueprint::stage_at
   friend auto operator<=>(const ProgramKey&, const ProgramKey&) = default;
   /// "train whole 128", "val 1000": for tables and messages.
   std::string text() const;
@@ -72,12 +73,16 @@ class Blueprint {
   const std::vector<DrivenValue>& driven() const { return driven_; }
   /// Programs that an update runs, one after the other.
   int entries() const { return spec_.step->entries(); }
+  /// Which parameters the update `step` trains, as a number that grows when `freeze_until` frees some.
+  int stage_at(std::int64_t step) const;
   /// The models' layers as one training batch builds them.
   const std::vector<BuiltLayer>& layers() const { return layers_; }
   /// The graph that layers() refers to.
   const Graph& model_graph() const { return *model_graph_; }
   /// Hash of the training graph of a full batch: what a checkpoint must agree on.
   const std::string& graph_hash() const { return graph_hash_; }
+  /// Names of what policies add to reports, in the policies' order.
+  const std::vector<std::string>& added_names() const { return added_; }
   /// Names of all values that reports will hold ("train/loss", "val/accuracy", "lr").
   std::vector<std::string> reported_names() const;
 
@@ -88,6 +93,7 @@ class Blueprint {
   void declare_averages(const std::vector<int>& statistics, Diagnostics& problems);
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
   std::string hash_without_guard(const ProgramKey& key, const Graph& graph);
+  void declare_groups();
   void make_samplers();
   void make_schedule();
   void find_driven(Diagnostics& problems);
@@ -104,6 +110,7 @@ class Blueprint {
   Schedule schedule_;
   AverageStates averages_;
   std::vector<DrivenValue> driven_;
+  std::vector<std::string> added_;  ///< names of what policies add to reports
   std::vector<BuiltLayer> layers_;
   std::unique_ptr<Graph> model_graph_;
   std::string graph_hash_;

@@ -136,6 +136,11 @@ void ExperimentSpec::check_averages(Diagnostics& diagnostics) const {
                                                          suggestion(trainer.evaluate.name, names)));
 }
 
+void ExperimentSpec::link(Diagnostics& diagnostics) {
+  link_values(
+      values, [this](const TypeInfo::LiveVisitor& visitor) { visit_live(*this, "", visitor); }, diagnostics);
+}
+
 Schema<ExperimentSpec> ExperimentSpec::schema() {
   return Schema<ExperimentSpec>("An experiment.")
       .required("version", &ExperimentSpec::version, between(1, 1), "Version of this format.")
@@ -151,6 +156,10 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("optimizer", &ExperimentSpec::optimizer, "How parameters follow their gradients.")
       .field("optimizers", &ExperimentSpec::optimizers,
              "Several optimizers by name, for steps that take them, instead of `optimizer`.")
+      .field(
+          "values", &ExperimentSpec::values, resume(Resume::forced),
+          "Numbers by name. Any live number may be given as `values.NAME`; all that name one are driven together, by "
+          "a policy with `target: values.NAME`, and every report shows it.")
       .field("policies", &ExperimentSpec::policies, "What changes while training goes on, and when it stops.",
              resume(Resume::forced))
       .field("averages", &ExperimentSpec::averages,
@@ -163,7 +172,6 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .at_least_one_of({"optimizer", "optimizers"})
       .later("results", "result packages")
       .later("loggers", "loggers; history.json and steps.jsonl are always written")
-      .later("values", "named values of a step")
       .later("modules", "components from shared objects");
 }
 

@@ -16,6 +16,7 @@
 #include "nn/optimizer.h"
 #include "nn/step.h"
 #include "nn/transform.h"
+#include "schema/named_values.h"
 #include "schema/schema.h"
 #include "train/average.h"
 #include "train/policy.h"
@@ -122,6 +123,7 @@ struct ExperimentSpec {
   Metrics metrics;
   std::optional<Component<Optimizer>> optimizer;
   Named<Optimizer> optimizers;
+  ValueTable values;
   Named<Policy> policies;
   Named<Average> averages;
   TrainerSpec trainer;
@@ -129,6 +131,7 @@ struct ExperimentSpec {
   OutputSpec output;
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
+  void link(Diagnostics& diagnostics);
 
  private:
   void check_averages(Diagnostics& diagnostics) const;

@@ -75,14 +75,18 @@ void Trainer::resume(const CheckpointReader& reader) {
 Outcome Trainer::run() {
   const Schedule& schedule = session_.blueprint().schedule();
   started_s_ = last_save_s_ = monotonic_seconds();
+  const bool was_finished = host_.finished;
   // A policy had ended the run, and a signal came before all was done.
-  if (!host_.finished && !host_.reason.empty()) requests_.ask_stop(host_.reason);
+  if (!was_finished && !host_.reason.empty()) requests_.ask_stop(host_.reason);
   host_.finished = false;
   host_.reason.clear();
   history_.status = "running";
   history_.stop_reason.clear();
   observer_.started(schedule, host_.position);
   Position& at = host_.position;
+  if (at.doing == Position::Doing::train && !history_.records.empty() && history_.records.back().step == at.step)
+    announce();                      // what the last report was to bring about may not have been done
+  if (was_finished) requests_ = {};  // it is to go on all the same
   while (true) {
     if (at.doing == Position::Doing::train) {
       if (requests_.stop) return finish(requests_.stop_reason);
@@ -98,6 +102,8 @@ Outcome Trainer::run() {
     at.doing = Position::Doing::train;
     if (requests_.stop || at.step >= schedule.total_steps) continue;
     save_if_due(improved_);
+    announce();
+    if (requests_.stop) return finish(requests_.stop_reason);
     if (const Interrupt interrupt = interrupted(); interrupt != Interrupt::none) return stop(interrupt);
   }
 }
@@ -137,6 +143,7 @@ Trainer::Interrupt Trainer::train_until_report() {
     if (interrupt == Interrupt::none) save_if_due(false);
   }
   session_.device().synchronize();
+  if (report_due()) measure();
   train_s_ += monotonic_seconds() - start;
   return report_due() ? Interrupt::none : interrupt;
 }
@@ -155,7 +162,7 @@ void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_s
   scalars.set(position_slot_, at.offset);
   scalars.set(step_slot_, at.batch);
   scalars.set(weight_slot_, static_cast<float>(static_cast<double>(samples) / static_cast<double>(update_samples)));
-  session_.program({phase, "train", samples, entry}).run();
+  session_.program({phase, "train", samples, entry, "", session_.blueprint().stage_at(at.step)}).run();
   at.offset += samples;
   at.samples += samples;
   ++at.batch;
@@ -169,6 +176,7 @@ void Trainer::update() {
   const std::int64_t left = sampler.epoch_samples() - host_.position.offset;
   const std::int64_t update_samples = std::min(left, accumulate * sampler.options().batch_size);
   const std::int64_t batches = (update_samples + sampler.options().batch_size - 1) / sampler.options().batch_size;
+  accumulated_ = batches > 1;
   const Position start = host_.position;
   for (int entry = 0; entry < session_.blueprint().entries(); ++entry) {
     host_.position = start;  // each program of the update sees the same batches
@@ -326,6 +334,11 @@ void Trainer::report() {
     record.values.emplace_back(driven.shown_as, driven.at(at.step - 1, blueprint.schedule()));
   if (blueprint.spec().trainer.on_nan == OnNan::rollback)
     record.values.emplace_back("rollbacks", static_cast<double>(host_.health.rollbacks));
+  std::vector<double> added;
+  for (const auto& [name, policy] : blueprint.spec().policies) {
+    for (const double value : policy->added()) added.push_back(value);
+  }
+  for (std::size_t i = 0; i < added.size(); ++i) record.values.emplace_back(blueprint.added_names()[i], added[i]);
   record.seconds = {{"train", train_s_}, {"validate", validate_s_}};
   train_s_ = validate_s_ = 0.0;
 
@@ -353,6 +366,27 @@ void Trainer::report() {
   history_.records.push_back(record);
   history_.write(paths_.history());
   observer_.reported(record, improved_);
+}
+
+void Trainer::measure() {
+  for (const auto& [name, policy] : session_.blueprint().spec().policies) {
+    policy->measure(session_.state(), accumulated_);
+    host_.policies[name] = policy->state();
+  }
+}
+
+void Trainer::announce() {
+  if (history_.records.empty()) return;
+  const HistoryRecord& record = history_.records.back();
+  for (const auto& [name, policy] : session_.blueprint().spec().policies) {
+    policy->happened({.policy = name,
+                      .record = record,
+                      .run = paths_.root,
+                      .epoch = host_.position.offset == 0,
+                      .best = history_.best && history_.best->step == record.step,
+                      .end = host_.finished},
+                     requests_);
+  }
 }
 
 void Trainer::end_epoch() {
@@ -414,6 +448,7 @@ Outcome Trainer::finish(std::string reason) {
   history_.stop_reason = reason;
   save(improved_, true);
   history_.write(paths_.history());
+  announce();
   return {true, std::move(reason), history_.records.empty() ? HistoryRecord{} : history_.records.back()};
 }
 

@@ -49,6 +49,8 @@ class Trainer {
   /// Trains until finished or stopped. Throws a diverged Error at NaN or infinity, an environment Error if the state
   /// cannot be saved at a stop.
   Outcome run();
+  /// Tells policies of the last report, once it is saved as far as it will be. Telling them again does no harm.
+  void announce();
 
   const HostState& host() const { return host_; }
   const History& history() const { return history_; }
@@ -65,6 +67,8 @@ class Trainer {
   void log_step();
   /// Running statistics of the average that validation uses, or of all, at the end; false if interrupted.
   bool refresh_averages(bool all);
+  /// Lets policies read what they add to the report that is due.
+  void measure();
   /// Validation from its beginning; false if interrupted.
   bool validate();
   void report();
@@ -99,7 +103,8 @@ class Trainer {
   Requests requests_;
   std::vector<double> validation_sums_;
   std::int64_t saved_step_ = -1;
-  bool improved_ = false;  ///< the last report was the best so far
+  bool accumulated_ = false;  ///< the last update was made of several batches
+  bool improved_ = false;     ///< the last report was the best so far
   double started_s_ = 0.0;
   double last_save_s_ = 0.0;
   double train_s_ = 0.0;  ///< wall time of training since the last report

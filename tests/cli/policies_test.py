@@ -49,6 +49,9 @@ class Configs(CliTest):
             ("by_epoch", "model.layers.2.p", [0.5, 0.375, 0.25, 0.125, 0]),
             ("by_epoch", "loss.label_smoothing", [0.1, 0.1, 0.05, 0.05, 0.025]),
             ("cyclical", "weight_decay", [1e-3, 5e-4, 2.5e-4, 1.25e-4]),
+            ("linear_value", "values.lambd", [4, 3, 2, 1, 1]),
+            ("exponential_value", "values.weights", [10, 5, 2.5, 1.25, 0.625]),
+            ("exponential_value", "values.slow", [1e-3] * 5),
         ]:
             with self.subTest(f"{name} {key}"):
                 if not (self.folder / name).exists():

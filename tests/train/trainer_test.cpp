@@ -88,7 +88,8 @@ void check_exact_resume(Device& device, const std::string& precision) {
       "policies={warm: {type: constant, target: optimizer.lr, warmup: 5 steps}, plateau: {type: reduce_on_plateau, "
       "target: optimizer.lr, monitor: val/accuracy, mode: min, patience: 1, factor: 0.8, cooldown: 1}, stop: {type: "
       "early_stopping, monitor: val/loss, mode: min, patience: 30}, exploded: {type: stop_when, monitor: train/loss, "
-      "ratio: 50}}");
+      "ratio: 50}, gradients: {type: gradient_statistics, per: parameter}, steep: {type: stop_when, monitor: "
+      "gradient_norm/0.weight, above: 1e6}}");
   set.push_back(
       "averages={ema: {warmup: true, buffers: average}, swa: {start: 6 steps, every: 3 steps, "
       "refresh_batches: 2}}");
