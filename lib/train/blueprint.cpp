@@ -124,8 +124,7 @@ void Blueprint::build_all() {
         }))
       break;
   }
-  if (problems.ok() && assembly_.reported(split).empty())
-    note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
+  if (problems.ok()) check_metrics(assembly_.reported(split), problems);
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
   problems.throw_if_any();
 }
@@ -372,6 +371,17 @@ std::vector<std::string> Blueprint::reported_names() const {
   if (spec_.trainer.on_nan == OnNan::rollback) names.emplace_back("rollbacks");
   names.insert(names.end(), added_.begin(), added_.end());
   return names;
+}
+
+void Blueprint::check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const {
+  if (reported.empty())
+    note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
+  for (const auto& [name, metric] : spec_.metrics) {
+    if (std::ranges::find(reported, name, &Assembly::Reported::name) != reported.end()) continue;
+    note(problems, metric.source(), fmt::format("metrics.{}", name),
+         fmt::format("the step '{}' has nothing to hold its output against here, so it measures no metrics; remove it.",
+                     spec_.step.type()));
+  }
 }
 
 void Blueprint::check_monitors(Diagnostics& problems) const {

@@ -99,6 +99,7 @@ class Blueprint {
   void find_driven(Diagnostics& problems);
   void settle(const std::string& name, const Component<Policy>& policy, double base, Diagnostics& problems);
   void build_all();
+  void check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const;
   void check_monitors(Diagnostics& problems) const;
 
   ExperimentSpec& spec_;

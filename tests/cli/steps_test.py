@@ -1,6 +1,8 @@
 """What happens with a batch: the configs of configs/steps, weights from checkpoints, frozen layers, several models and optimizers."""
 
+import math
 import os
+import struct
 
 from cli import SMALL, SOURCE, CliTest, changed, main
 
@@ -77,6 +79,16 @@ class Steps(CliTest):
         lines = self.run_cli("train", self.write("c.yaml", config)).stdout
         self.assertIn("val/loss", lines)
         self.assertNotIn("hard_loss", lines)
+        header = "{'descr': '<f4', 'fortran_order': False, 'shape': (64, 8)}".ljust(117) + "\n"
+        numbers = struct.pack("<512f", *(math.sin(i) for i in range(512)))
+        (self.folder / "unlabelled.npy").write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + numbers)
+        config["data"] = {"train": {"dataset": {"type": "npy", "input": "unlabelled.npy", "target": None}, "batch_size": 16}}
+        del config["checkpoint"]
+        self.run_cli("train", self.write("c.yaml", config))
+        config["metrics"] = {"accuracy": {}}
+        error = self.error("check", self.write("c.yaml", config), expect=3)["errors"][0]
+        self.assertEqual(error["path"], "metrics.accuracy")
+        self.assertIn("nothing to hold its output against", error["message"])
 
     def test_values_off(self):
         """null takes away a metric, and a value that the step itself reports; the loss stays"""
