@@ -155,7 +155,7 @@ void sweep(Session& session, int steps, FindLrResult& result) {
         fail(ErrorKind::diverged, "{} is not finite at the very first step, before {} could matter; look at the data",
              result.monitor, result.target);
       }
-      result.stopped = fmt::format("{} is not finite at {} = {}", result.monitor, result.target, number_text(value));
+      result.stopped = fmt::format("{} is not finite at {} = {:.3g}", result.monitor, result.target, value);
       return;
     }
     mean = memory * mean + (1.0 - memory) * loss;
@@ -163,8 +163,8 @@ void sweep(Session& session, int steps, FindLrResult& result) {
     const double smoothed = mean / (1.0 - share);
     result.points.push_back({value, loss, smoothed});
     if (result.points.size() > first_steps && smoothed > explosion * least) {
-      result.stopped = fmt::format("{} is more than {} times its least at {} = {}", result.monitor,
-                                   number_text(explosion), result.target, number_text(value));
+      result.stopped = fmt::format("{} is more than {} times its least at {} = {:.3g}", result.monitor, explosion,
+                                   result.target, value);
       return;
     }
     least = std::min(least, smoothed);

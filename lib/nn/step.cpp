@@ -204,7 +204,8 @@ void Assembly::declare_groups(StateSpec& state, const StepsOf& steps) {
 }
 
 void Assembly::declare_groups(StateSpec& state, std::size_t index) {
-  const auto& [optimizer_name, optimizer, source] = optimizers[index];
+  const std::string& optimizer_name = optimizers[index].name;
+  const Optimizer* optimizer = optimizers[index].optimizer;
   std::vector<Unowned> unowned;
   std::vector<std::string> names;
   for (const std::string& model_name : models_of(index)) {

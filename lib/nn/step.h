@@ -69,12 +69,13 @@ struct Assembly {
     bool skipped = false;            ///< the sums are updates that were skipped, and their samples
   };
 
+  /// How many updates a duration is.
+  using StepsOf = std::function<std::int64_t(const Progress&)>;
   /// Freezes what the models freeze and groups the other trainable parameters as the optimizers say, once, before the
   /// first training graph: call it when all models have been built. A group is laid out as "parameters/<group>". Throws
   /// a config Error for a pattern that matches nothing, naming the nearest parameters. `steps` turns the times of
   /// `freeze_until` into updates. Parameters that it frees later have groups of their own, "<group>.stage<n>", so that
   /// an optimizer is one launch for each group and stage; their slots begin when they do.
-  using StepsOf = std::function<std::int64_t(const Progress&)>;
   void declare_groups(StateSpec& state, const StepsOf& steps = {});
   /// With which updates more parameters begin to be trained: stage n + 1 begins with the n-th, stage 0 with the first.
   const std::vector<std::int64_t>& stage_begins() const { return stage_begins_; }

@@ -56,6 +56,18 @@ std::vector<int> running_statistics(const StateSpec& state, const Assembly& asse
   return found;
 }
 
+/// Why a policy cannot drive `target`, as advice; empty if it can. `named` are the numbers that entries of `values`
+/// give.
+std::string not_drivable(const std::string& target, const std::map<std::string, double>& numbers,
+                         const std::map<std::string, std::string>& named) {
+  if (const auto value = named.find(target); value != named.end())
+    return fmt::format("{} is what {} gives it; drive that.", target, value->second);
+  if (numbers.contains(target)) return {};
+  std::vector<std::string> names;
+  for (const auto& [path, number] : numbers) names.push_back(path);
+  return fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names));
+}
+
 std::string last_component(const std::string& path) {
   const auto dot = path.rfind('.');
   return dot == std::string::npos ? path : path.substr(dot + 1);
@@ -199,19 +211,11 @@ void Blueprint::find_driven(Diagnostics& problems) {
       settle(name, policy, NAN, problems);
       continue;
     }
-    const auto found = numbers.find(target);
-    if (found == numbers.end()) {
-      std::vector<std::string> names;
-      for (const auto& [path, value] : numbers) names.push_back(path);
-      note(problems, policy.source(), fmt::format("policies.{}.target", name),
-           fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names)));
+    if (const std::string fault = not_drivable(target, numbers, named); !fault.empty()) {
+      note(problems, policy.source(), fmt::format("policies.{}.target", name), fault);
       continue;
     }
-    if (const auto shared = named.find(target); shared != named.end()) {
-      note(problems, policy.source(), fmt::format("policies.{}.target", name),
-           fmt::format("{} is what {} gives it; drive that.", target, shared->second));
-      continue;
-    }
+    const double base = numbers.at(target);
     const auto [owner, added] = owners.emplace(target, name);
     if (!added && !policy->follows()) {
       note(problems, policy.source(), fmt::format("policies.{}.target", name),
@@ -220,7 +224,7 @@ void Blueprint::find_driven(Diagnostics& problems) {
                        owner->second, target));
       continue;
     }
-    settle(name, policy, found->second, problems);
+    settle(name, policy, base, problems);
     context_.live.insert(target);
     const auto shown = std::ranges::find(driven_, target, &DrivenValue::path);
     if (!added) {
@@ -232,7 +236,7 @@ void Blueprint::find_driven(Diagnostics& problems) {
                          target.starts_with("optimizer.") && !target.starts_with("optimizer.groups.")
                              ? last_component(target)
                              : target,
-                         found->second, policy.get()});
+                         base, policy.get()});
     }
   }
   // A learning rate that a value gives is shown as that value is driven.

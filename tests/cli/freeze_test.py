@@ -95,7 +95,7 @@ class Freeze(CliTest):
                 reference = self.final_state(name)
                 stops = 0
                 for attempt in range(60):
-                    done = subprocess.run([TRAINCTL, "train", config, "--output", f"{name}-again", "--resume", "auto", "--set", f"trainer.time_limit={0.001 * 1.2 ** attempt:.6f} s"],
+                    done = subprocess.run([TRAINCTL, "train", config, "--output", f"{name}-again", "--resume", "auto", "--set", f"trainer.time_limit={0.001 * 1.4 ** attempt:.6f} s"],
                                           cwd=self.folder, capture_output=True, text=True)
                     if done.returncode == 0:
                         break
