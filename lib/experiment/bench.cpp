@@ -86,6 +86,7 @@ class Stepper {
 
 BenchResult bench(const BenchOptions& options) {
   Experiment experiment = load_experiment(options.config, options.overrides);
+  experiment.spec.fitted.reset();
   ExperimentSpec& spec = experiment.spec;
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
                                   static_cast<int>(spec.trainer.threads));

@@ -171,6 +171,7 @@ Json report_json(const Experiment& experiment, const Blueprint& blueprint,
 
 CheckReport check(const CheckOptions& options) {
   Experiment experiment = load_experiment(options.config, options.overrides);
+  experiment.spec.fitted.reset();
   CheckReport report;
   report.resolved_yaml = experiment.resolved_yaml();
   if (!options.read_data) {
@@ -179,6 +180,7 @@ CheckReport check(const CheckOptions& options) {
     return report;
   }
   Blueprint blueprint(experiment.spec, describe_data(experiment.spec));
+  report.resolved_yaml = experiment.resolved_yaml();  // now with what was fitted
   const std::string wanted = options.device.empty() ? experiment.spec.trainer.device : options.device;
   const auto device = open_device(wanted, static_cast<int>(experiment.spec.trainer.threads));
   InitialWeights(experiment.spec, blueprint.state());

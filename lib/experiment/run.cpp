@@ -232,7 +232,9 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
 RunResult train(const TrainOptions& options, Observer& observer) {
   Experiment experiment = load_experiment(options.config, options.overrides);
   ExperimentSpec& spec = experiment.spec;
+  spec.fitted.reset();  // of the run whose config this may be
   if (options.fold) set_fold(spec, *options.fold);
+  spec.name += options.name_suffix;
   if (options.dry_run) return dry_run(spec, options.device);
 
   // Of two that start at once, one finds or makes the run, and the other is refused by its lock.
@@ -256,6 +258,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
         continue;
       }
       log::info("continuing {}", run.string());
+      spec.fitted = old.fitted;
       return continue_run(directory,
                           {&spec, false, options.device, options.argv, "train", experiment.original,
                            old.trainer.max != spec.trainer.max},

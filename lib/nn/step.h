@@ -14,16 +14,28 @@
 #include "nn/metric.h"
 #include "nn/model.h"
 #include "nn/optimizer.h"
+#include "nn/standardize.h"
 
 namespace trainctl {
+
+/// A field that was standardised, and what it was before.
+struct Standardized {
+  Value original;
+  const Moments* moments = nullptr;
+};
 
 /// A batch as values: the data's fields after transforms ("input", "target").
 struct Batch {
   std::map<std::string, Value, std::less<>> fields;
   std::int64_t samples = 0;
   std::map<std::string, std::int64_t, std::less<>> classes{};  ///< of the fields that are class numbers
+  std::map<std::string, Standardized, std::less<>> standardized{};
   /// The field; a config Error lists those there are.
   Value field(std::string_view name) const;
+  /// The field in its own unit: as it was before it was standardised.
+  Value original(std::string_view name) const;
+  /// A model's output for a field, in the field's own unit.
+  Value in_own_unit(Builder& builder, std::string_view name, Value output) const;
 };
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
@@ -55,7 +67,7 @@ struct Assembly {
   struct Reported {
     std::string name;                ///< "loss", "accuracy"
     std::vector<int> sums;           ///< f64 scalars in the StateSpec
-    const Metric* metric = nullptr;  ///< null: the mean of the first sum over the samples
+    const Metric* metric = nullptr;  ///< null: the first sum over the second, or over the samples if it is the only one
   };
 
   /// Freezes what the models freeze and groups the other trainable parameters as the optimizers say, once, before the
@@ -77,10 +89,12 @@ struct Assembly {
   void give_output(Builder& builder, std::string_view model_name, Value output) const;
   /// By one optimizer (empty: the only one): gradients of `objective`, clipped (by value, then by norm over all
   /// groups), accumulated as `phase` says, and the update of every group. Except in `whole`, the objective is weighted
-  /// by the scalar "batch_weight": this batch's samples over the update's. The gradients lie in the state
-  /// "gradients/<group>", the sums of an update's batches in "accumulated/<group>"; neither is saved. A config Error
-  /// names parameters that the objective does not depend on.
-  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}) const;
+  /// by the scalar "batch_weight": this batch's samples over the update's; or, if `weight` is given, by that, this
+  /// batch's weight, over the sum of the update's. The gradients lie in the state "gradients/<group>", the sums of an
+  /// update's batches in "accumulated/<group>"; neither is saved. A config Error names parameters that the objective
+  /// does not depend on.
+  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {},
+                Value weight = {}) const;
   /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
@@ -102,6 +116,8 @@ struct Assembly {
   std::vector<std::string> models_of(std::size_t optimizer) const;
   Values gradients(Builder& builder, Value objective, Phase phase, const std::vector<Group>& groups) const;
   Value accumulate(Builder& builder, const Group& group, Value packed, Phase phase) const;
+  /// The sum of the update's weights, in `finish`; null before.
+  Value total_weight(Builder& builder, std::string_view optimizer, Value weight, Phase phase) const;
 
   std::vector<Group> groups_;
   std::map<std::string, std::vector<Reported>, std::less<>> reported_;
@@ -121,6 +137,8 @@ struct Step {
   /// How many programs an update runs one after the other on the same batches, each with an optimizer of its own: two
   /// for networks that take turns.
   virtual int entries() const { return 1; }
+  /// The field whose classes the experiment's `loss` tells apart; empty if none.
+  virtual std::string_view labels() const { return {}; }
   /// Appends the program of one phase for one batch. Evaluation (of entry 0 alone) gives the output "output" too.
   virtual void build(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const = 0;
 };

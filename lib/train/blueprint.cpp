@@ -58,6 +58,8 @@ std::string ProgramKey::text() const {
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
   for (auto& [name, info] : data) data_.emplace(name, std::move(info));
   make_samplers();
+  if (trains() && !spec.fitted) spec.fitted = fit(spec, this->data("train"), sampler("train"));
+  hand_out_fitted(spec);
   if (trains()) make_schedule();
   Diagnostics problems;
   find_driven(problems);
@@ -188,6 +190,11 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
         builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
     if (field.dtype == DType::u8)
       value = builder.apply1("convert", std::make_shared<ConvertAttributes>(255.0), {value});
+    const Moments* moments = spec_.fitted ? spec_.fitted->standardize.find(field.name) : nullptr;
+    if (moments && field.classes == 0 && spec_.data.standardize.find(field.name)) {
+      batch.standardized.emplace(field.name, Standardized{value, moments});
+      value = standardize(builder, field.name, value, *moments);
+    }
     if (field.name == "input") {
       for (std::size_t i = 0; i < spec.transforms.size(); ++i) {
         const Builder::Scope inner(builder, fmt::format("transforms.{}", i));

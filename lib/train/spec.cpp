@@ -25,7 +25,10 @@ Schema<DataSpec> DataSpec::schema() {
   return Schema<DataSpec>("Training, validation and test data.")
       .required("train", &DataSpec::train, "What is trained on.")
       .field("val", &DataSpec::val, "What is validated on while training; without it there are no val/ values.")
-      .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.");
+      .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.")
+      .field("standardize", &DataSpec::standardize,
+             "Fields that get mean 0 and deviation 1 before any transform, by the training samples' numbers in every "
+             "split. Metrics and predictions of a standardised target are in its own unit, the loss is not.");
 }
 
 const SplitSpec* DataSpec::find(std::string_view name) const {
@@ -125,6 +128,9 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("checkpoint", &ExperimentSpec::checkpoint,
              "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
+      .field("fitted", &ExperimentSpec::fitted,
+             "What a run took from its training samples. Written by trainctl; a new run makes its own.",
+             resume(Resume::safe))
       .at_least_one_of({"model", "models"})
       .at_least_one_of({"optimizer", "optimizers"})
       .later("results", "result packages")

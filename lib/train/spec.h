@@ -17,6 +17,7 @@
 #include "nn/step.h"
 #include "nn/transform.h"
 #include "schema/schema.h"
+#include "train/fitted.h"
 #include "train/policy.h"
 
 namespace trainctl {
@@ -38,6 +39,7 @@ struct DataSpec {
   SplitSpec train;
   std::optional<SplitSpec> val;
   std::optional<SplitSpec> test;
+  OrderedMap<StandardizeSpec> standardize;  ///< by field
   static Schema<DataSpec> schema();
   /// The split of that name, or null.
   const SplitSpec* find(std::string_view name) const;
@@ -111,6 +113,7 @@ struct ExperimentSpec {
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
   OutputSpec output;
+  std::optional<Fitted> fitted;  ///< empty: not fitted yet, or nothing to fit
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
 };

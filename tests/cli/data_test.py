@@ -1,7 +1,10 @@
 """Data sets from files, samplers, folds and subsets, end to end; the configs below configs/data run."""
 
+import json
 import os
+import pathlib
 import shutil
+import statistics
 import struct
 import zlib
 
@@ -92,6 +95,55 @@ class Configs(DataTest):
         self.assertIn("has folds", self.error("train", self.write("small.yaml", SMALL), "--fold", 0, expect=2)["message"])
         error = self.error("train", config, "--set", "data.train.subset.folds=501", expect=3)
         self.assertIn("501 folds of 500 samples", error["message"])
+
+
+class Folds(DataTest):
+    CONFIG = SOURCE / "configs/data/cross_validation.yaml"
+
+    def test_all(self):
+        """a run for each fold, and the mean and deviation of what they reached"""
+        document = self.run_json("train", self.CONFIG, "--fold", "all", "--output", "folds")
+        self.assertEqual(document, json.loads((self.folder / "folds/folds.json").read_text()))
+        self.assertEqual([entry["fold"] for entry in document["folds"]], list(range(5)))
+        for entry in document["folds"]:
+            last = self.final_state(entry["run"])["history"]["epochs"][-1]
+            self.assertEqual(entry["values"], last["values"])
+            self.assertEqual(pathlib.Path(entry["run"]).name, f"fold{entry['fold']}")
+        accuracies = [entry["values"]["val/accuracy"] for entry in document["folds"]]
+        self.assertEqual(document["final"]["val/accuracy"]["values"], accuracies)
+        self.assertAlmostEqual(document["final"]["val/accuracy"]["mean"], statistics.fmean(accuracies), places=12)
+        self.assertAlmostEqual(document["final"]["val/accuracy"]["deviation"], statistics.stdev(accuracies), places=12)
+        self.assertEqual(document["best"], {})
+
+    def test_resumed(self):
+        """folds that are done are not repeated; the end is that of an uninterrupted one; runs are named by their fold"""
+        best = ["--set", "checkpoint.keep.best={monitor: val/accuracy, mode: max}", "--set", "output.root=" + str(self.folder)]
+        done = self.run_cli("train", self.CONFIG, "--fold", 0, "--set", "name=cross-validation-fold0", *best)
+        kept = pathlib.Path(done.stdout.splitlines()[0])
+        self.assertEqual(kept.name, "cross-validation-fold0-1")
+        before = (kept / "meta.json").read_text()
+        done = self.run_cli("train", self.CONFIG, "--fold", "all", "--resume", "auto", *best)
+        lines = done.stdout.splitlines()
+        self.assertEqual([pathlib.Path(line).name for line in lines[:5]], [f"cross-validation-fold{i}-1" for i in range(5)])
+        self.assertEqual((kept / "meta.json").read_text(), before)
+        self.assertRegex(lines[5], "train/loss +train/accuracy +val/loss +val/accuracy")
+        self.assertEqual([line.split("  ")[0].strip() for line in lines[6:13]],
+                         [f"final fold {i}" for i in range(5)] + ["final mean", "final deviation"])
+        self.assertTrue(lines[-1].startswith("best deviation"))
+        summary = json.loads((kept.parent / "cross-validation-folds.json").read_text())
+        self.assertEqual(summary["status"], "finished")
+        stopped = ["--set", "trainer.time_limit=0.0001 s", "--set", "name=short"]
+        document = self.run_json("train", self.CONFIG, "--fold", "all", *best, *stopped, expect=85)
+        self.assertEqual((len(document["folds"]), document["status"]), (1, "interrupted"))
+
+    def test_refused(self):
+        """a number of folds that differs, or that is more than there are samples; no folds at all"""
+        refused = lambda *arguments, expect: self.error("train", self.CONFIG, "--fold", "all", *arguments, expect=expect)["message"]
+        self.assertIn("data.train has 5 folds and data.val 4", refused("--set", "data.val.subset.folds=4", expect=2))
+        more = ["--set", "data.train.subset.folds=501", "--set", "data.val.subset.folds=501"]
+        self.assertIn("501 folds of 500 samples", refused(*more, expect=3))
+        self.assertIn("has folds", self.error("train", self.write("a.yaml", SMALL), "--fold", "all", expect=2)["message"])
+        self.assertIn("takes one fold", refused("--dry-run", expect=2))
 
 
 class Samplers(DataTest):
