@@ -73,6 +73,7 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
     if (signals::stop_requested())
       fail(ErrorKind::interrupted, "evaluation was stopped by a signal; nothing was changed");
     const std::int64_t samples = sampler.batch_samples(offset);
+    session.bring(result.split, 0, offset);
     session.scalars().set("position", offset);
     session.program({Phase::evaluate, result.split, samples}).run();
     offset += samples;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "graph/text_hash.h"
 #include "ops/image.h"
 #include "train/split_sampler.h"
 
@@ -39,6 +40,14 @@ bool attempt(Diagnostics& problems, const Source& source, Part part) {
     note(problems, source, "", error.what());
   }
   return false;
+}
+
+/// The position in a batch that lies on the device by itself: always 0.
+constexpr const char* streamed_position = "streamed_position";
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
 }
 
 std::string last_component(const std::string& path) {
@@ -95,12 +104,28 @@ void Blueprint::build_all() {
     if (!grouped && key.phase != Phase::evaluate) continue;
     if (!attempt(problems, Source(), [&] {
           const auto graph = build(key);
-          if (graph_hash_.empty()) graph_hash_ = graph->hash();
+          if (graph_hash_.empty()) graph_hash_ = hash_of(*graph);
         }))
       break;
   }
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
   problems.throw_if_any();
+}
+
+std::string Blueprint::hash_of(const Graph& graph) const {
+  std::string text = graph.text();
+  if (trains() && streams("train")) {  // as if all samples lay on the device
+    const auto whole = [&](const std::string& name, const TensorType& batch, const TensorType& all) {
+      replace_all(text, fmt::format("data/train/{}:{}", name, batch.text()),
+                  fmt::format("data/train/{}:{}", name, all.text()));
+    };
+    const std::int64_t batch = sampler("train").options().batch_size;
+    whole("order", {DType::i32, {batch}}, {DType::i32, {sampler("train").samples()}});
+    for (const Field& field : data("train").fields)
+      whole(field.name, field.batch_type(batch), field.batch_type(data("train").samples));
+    replace_all(text, streamed_position, "position");
+  }
+  return text_hash(text);
 }
 
 void Blueprint::make_samplers() {
@@ -178,14 +203,16 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
   const SplitSpec& spec = *spec_.data.find(split);
   Graph& graph = builder.graph();
   const std::string prefix = fmt::format("data/{}/", split);
-  const Value order =
-      graph.state(state_.declare({prefix + "order", {DType::i32, {sampler(split).samples()}}, Init::zeros(), false}));
-  const Value position = graph.scalar("position", DType::i64);
+  const bool streamed = streams(split);
+  const std::int64_t batch_size = sampler(split).options().batch_size;
+  const std::int64_t ordered = streamed ? batch_size : sampler(split).samples();
+  const Value order = graph.state(state_.declare({prefix + "order", {DType::i32, {ordered}}, Init::zeros(), false}));
+  const Value position = graph.scalar(streamed ? streamed_position : "position", DType::i64);
   Batch batch{.fields = {}, .samples = samples, .classes = {}};
   const Builder::Scope scope(builder, fmt::format("data.{}", split));
   for (const Field& field : info.fields) {
-    const Value samples_of_field =
-        graph.state(state_.declare({prefix + field.name, field.batch_type(info.samples), Init::zeros(), false}));
+    const Value samples_of_field = graph.state(state_.declare(
+        {prefix + field.name, field.batch_type(streamed ? batch_size : info.samples), Init::zeros(), false}));
     Value value =
         builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
     if (field.dtype == DType::u8)

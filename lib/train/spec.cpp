@@ -1,5 +1,7 @@
 #include "train/spec.h"
 
+#include "data/memory_limit.h"
+
 namespace trainctl {
 
 Schema<SplitSpec> SplitSpec::schema() {
@@ -28,7 +30,13 @@ Schema<DataSpec> DataSpec::schema() {
       .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.")
       .field("standardize", &DataSpec::standardize,
              "Fields that get mean 0 and deviation 1 before any transform, by the training samples' numbers in every "
-             "split. Metrics and predictions of a standardised target are in its own unit, the loss is not.");
+             "split. Metrics and predictions of a standardised target are in its own unit, the loss is not.")
+      .field("memory_limit", &DataSpec::memory_limit, at_least(0.0), unit("MiB"),
+             "A larger data set is not kept in memory: its batches are read ahead of their use. By default half of the "
+             "machine's memory.",
+             resume(Resume::safe))
+      .field("threads", &DataSpec::threads, between(0, 1024),
+             "Threads that read a data set that is not kept in memory; 0: as many as train.", resume(Resume::safe));
 }
 
 const SplitSpec* DataSpec::find(std::string_view name) const {
@@ -36,6 +44,12 @@ const SplitSpec* DataSpec::find(std::string_view name) const {
   if (name == "val" && val) return &*val;
   if (name == "test" && test) return &*test;
   return nullptr;
+}
+
+bool DataSpec::streams(std::uint64_t bytes) const {
+  constexpr double mib = 1024.0 * 1024.0;
+  const double limit = memory_limit ? *memory_limit * mib : static_cast<double>(usable_memory_bytes()) / 2.0;
+  return static_cast<double>(bytes) > limit;
 }
 
 Schema<TrainerSpec> TrainerSpec::schema() {

@@ -40,9 +40,13 @@ struct DataSpec {
   std::optional<SplitSpec> val;
   std::optional<SplitSpec> test;
   OrderedMap<StandardizeSpec> standardize;  ///< by field
+  std::optional<double> memory_limit;       ///< MiB
+  std::int64_t threads = 0;
   static Schema<DataSpec> schema();
   /// The split of that name, or null.
   const SplitSpec* find(std::string_view name) const;
+  /// Whether samples of so many bytes are too many for memory, so that batches are read when they are needed.
+  bool streams(std::uint64_t bytes) const;
 };
 
 /// fp32: everything in float32. tf32: products of matrices and convolutions round their operands to TF32. bf16:

@@ -3,12 +3,15 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import statistics
 import struct
+import subprocess
+import time
 import zlib
 
-from cli import SMALL, SOURCE, CliTest, changed, main
+from cli import SMALL, SOURCE, CliTest, changed, main, npy
 
 
 def png(height, width, pixel):
@@ -144,6 +147,95 @@ class Folds(DataTest):
         self.assertIn("501 folds of 500 samples", refused(*more, expect=3))
         self.assertIn("has folds", self.error("train", self.write("a.yaml", SMALL), "--fold", "all", expect=2)["message"])
         self.assertIn("takes one fold", refused("--dry-run", expect=2))
+
+
+class Streamed(DataTest):
+    def arrays(self, **changes):
+        """An experiment on .npy files: ragged batches, accumulation, an order for each epoch, a group beside the target."""
+        count = 203
+        self.write_npy("x.npy", [count, 8], "<f4", [((7 * i) % 23) / 11 - 1 for i in range(8 * count)])
+        self.write_npy("y.npy", [count], "<i8", [(i * i) % 4 for i in range(count)])
+        self.write_npy("group.npy", [count], "<i8", [i % 5 for i in range(count)])
+        dataset = {"type": "npy", "input": "x.npy", "target": "y.npy", "classes": 4, "fields": {"group": {"path": "group.npy"}}}
+        return changed(SMALL, data={
+            "train": {"dataset": dataset, "subset": {"folds": 4, "part": "rest", "group": "group"}, "batch_size": 7, "shuffle": True},
+            "val": {"dataset": dataset, "subset": {"folds": 4, "group": "group"}, "batch_size": 10}},
+            trainer__accumulate=2, trainer__log_every="5 steps", checkpoint__every=["7 steps"], **changes)
+
+    def write_npy(self, name, shape, kind, values):
+        (self.folder / name).write_bytes(npy(shape, kind, values))
+
+    def test_same_bits(self):
+        """batch by batch or from memory: the same run, whatever the threads, and a resume may change between them"""
+        path = self.write("arrays.yaml", self.arrays())
+        self.run_cli("train", path, "--output", "memory")
+        reference = self.final_state("memory")
+        for threads in 1, 5:
+            self.run_cli("train", path, "--output", f"streamed{threads}", "--set", "data.memory_limit=0", "--set", f"data.threads={threads}")
+            self.assert_same_end(f"streamed{threads}", reference)
+        evaluated = self.run_json("eval", "memory", "--split", "val")["values"]
+        self.assertEqual(self.run_json("eval", "streamed5", "--split", "val")["values"], evaluated)
+        self.run_cli("train", path, "--output", "mixed", "--set", "data.memory_limit=0", "--set", "trainer.max=9 steps")
+        self.run_cli("resume", "mixed", "--set", "data.memory_limit=1", "--set", "trainer.max=15 steps")
+        done = self.run_cli("resume", "mixed", "--set", "data.memory_limit=0", "--set", "trainer.max=3 epochs")
+        self.assertIn("not compared", done.stderr)
+        self.assertEqual(self.final_state("mixed")["arrays"], reference["arrays"])
+        self.write_npy("y.npy", [203], "<i8", [0] * 203)
+        error = self.error("resume", "streamed1", "--set", "trainer.max=4 epochs", expect=4)
+        self.assertIn("the data is not what", error["message"])
+
+    def test_killed(self):
+        """kill -9 at random moments while batches are read ahead"""
+        path = self.write("arrays.yaml", self.arrays(trainer__max="40 epochs", data__memory_limit=0, data__threads=3))
+        start = time.monotonic()
+        self.run_cli("train", path, "--output", "whole")
+        seconds = time.monotonic() - start
+        draw, kills = random.Random(3), 0
+        for _ in range(100):
+            process = self.start("train", path, "--output", "run", "--resume", "auto")
+            try:
+                _, err = process.communicate(timeout=draw.uniform(0.2, 0.7) * seconds)
+                self.assertEqual(process.returncode, 0, err)
+                break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+        else:
+            self.fail("100 kills, and the run made no progress")
+        self.assertGreater(kills, 0)
+        self.assert_same_end("run", self.final_state("whole"))
+
+    def test_pictures(self):
+        """the example below configs/data; a picture that is damaged is named when it is read, and training goes on when it is mended"""
+        pictures = self.write_pictures({"ant": 60, "bee": 50, "cat": 10})
+        environment = {**os.environ, "IMAGES": str(pictures)}
+        self.run_cli("train", SOURCE / "configs/data/image_folder.yaml", "--output", "memory", env=environment)
+        config = SOURCE / "configs/data/streamed.yaml"
+        self.run_cli("train", config, "--output", "streamed", env=environment)
+        self.assertEqual(self.final_state("streamed")["arrays"], self.final_state("memory")["arrays"])
+        self.run_cli("train", config, "--output", "damaged", "--set", "trainer.max=1 epoch", env=environment)
+        damaged = pictures / f"bee/{self.samples('damaged', 'train')[-20] - 60:03}.png"
+        whole = damaged.read_bytes()
+        damaged.write_bytes(whole[:60])
+        more = ["--set", "trainer.max=3 epochs"]
+        error = self.error("resume", "damaged", *more, expect=4, env=environment)
+        self.assertIn(f"{damaged.parent.name}/{damaged.name}: damaged PNG at byte", error["message"])
+        damaged.write_bytes(whole)
+        self.run_cli("resume", "damaged", *more, env=environment)
+        self.assertEqual(self.final_state("damaged")["arrays"], self.final_state("memory")["arrays"])
+
+    def test_whole(self):
+        """a format that cannot be read in parts is told, and trained on all the same"""
+        rows = [f"{i % 13},{i % 7},{i % 2}" for i in range(100)]
+        self.write("rows.csv", "a,b,kind\n" + "\n".join(rows))
+        config = changed(SMALL, data={"train": {"dataset": {"type": "csv", "path": "rows.csv"}, "batch_size": 8}})
+        config["checkpoint"] = {"every": ["1 epoch"]}
+        path = self.write("rows.yaml", config)
+        self.run_cli("train", path, "--output", "memory")
+        done = self.run_cli("train", path, "--output", "streamed", "--set", "data.memory_limit=0")
+        self.assertIn("'csv' cannot be read in parts", done.stderr)
+        self.assert_same_end("streamed", self.final_state("memory"))
 
 
 class Samplers(DataTest):

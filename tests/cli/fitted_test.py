@@ -5,17 +5,9 @@ import random
 import statistics
 import struct
 
-from cli import SMALL, SOURCE, CliTest, changed, main
+from cli import SMALL, SOURCE, CliTest, changed, main, npy
 
 LINEAR = {"type": "sequential", "layers": [{"type": "linear", "out_features": 1}]}
-
-
-def npy(shape, kind, values):
-    """A .npy file of `kind` "<f4" or "<i8"."""
-    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
-    header += " " * (-(len(header) + 11) % 64) + "\n"
-    code = {"<f4": "f", "<i8": "q"}[kind]
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}{code}", *values)
 
 
 class FittedTest(CliTest):
