@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "graph/op.h"
 #include "graph/text_hash.h"
 #include "ops/image.h"
 #include "train/split_sampler.h"
@@ -48,6 +49,19 @@ constexpr const char* streamed_position = "streamed_position";
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
+}
+
+/// A class number without a row in the table that reads it would be NaN in the first batch that has it.
+void check_embeddings(const Graph& graph, const Batch& batch) {
+  for (const GraphNode& node : graph.nodes()) {
+    if (node.op->name() != "embedding") continue;
+    for (const auto& [field, classes] : batch.classes) {
+      const std::int64_t rows = graph.info(node.inputs[1]).type.shape[0];
+      if (batch.fields.find(field)->second.id() != node.inputs[0] || rows >= classes) continue;
+      fail(ErrorKind::config, "embedding '{}' has {} rows, but '{}' has {} classes; set num_embeddings to {}",
+           node.path, rows, field, classes, classes);
+    }
+  }
 }
 
 std::string last_component(const std::string& path) {
@@ -96,6 +110,7 @@ void Blueprint::build_all() {
   Builder builder(*model_graph_, context_, false);
   const Batch first = batch(builder, split, sampler(split).options().batch_size);
   spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
+  check_embeddings(*model_graph_, first);
   layers_ = builder.layers();
   Diagnostics problems;
   const bool grouped = !trains() || attempt(problems, Source(), [&] { assembly_.declare_groups(state_); });
@@ -239,6 +254,7 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   Builder builder(*graph, context_, key.phase != Phase::evaluate);
   const Batch values = batch(builder, key.split, key.samples);
   spec_.step->build(builder, assembly_, {key.phase, key.split, key.entry}, values);
+  check_embeddings(*graph, values);
   return graph;
 }
 

@@ -217,6 +217,26 @@ class SeveralFields(FittedTest):
         self.assertEqual(self.final_state("parts")["arrays"], self.final_state("run")["arrays"])
         self.assertIn("val/age_loss", self.run_cli("eval", "run", env=environment).stdout)
 
+    def test_column_of_texts(self):
+        """a column of names beside columns of numbers: an embedding that a node reads by the field's name"""
+        prices = {"oslo": 5.0, "rome": -3.0, "bern": 1.0}
+        draw = random.Random(8)
+        rows = [(draw.choice(sorted(prices)), draw.gauss(0, 1)) for _ in range(150)]
+        self.write("flats.csv", "city,size,price\n" + "\n".join(f"{c},{s:.4f},{prices[c] + 2 * s:.4f}" for c, s in rows))
+        dataset = {"type": "csv", "path": "flats.csv", "target": "price", "task": "regression",
+                   "fields": {"city": {"columns": "city", "task": "classification"}}}
+        model = {"type": "graph", "inputs": ["input", "city"], "nodes": {
+            "place": {"type": "embedding", "num_embeddings": 3, "embedding_dim": 2, "inputs": ["city"]},
+            "both": {"type": "concat", "inputs": ["input", "place"]}, "price": {"type": "linear", "out_features": 1}}}
+        config = changed(SMALL, data={"standardize": {"input": {}, "target": {}}, "train": {"dataset": dataset, "batch_size": 10}},
+                         model=model, loss="mse", metrics={"mean_absolute_error": {}}, optimizer={"type": "adam", "lr": 0.05},
+                         checkpoint={"every": ["1 epoch"]}, trainer__max="40 epochs")
+        self.run_cli("train", self.write("flats.yaml", config), "--output", "run")
+        self.assertLess(self.final_state("run")["history"]["epochs"][-1]["values"]["train/mean_absolute_error"], 0.1)
+        model["nodes"]["place"]["num_embeddings"] = 2
+        error = self.error("check", self.write("small.yaml", config), expect=3)
+        self.assertIn("embedding 'place' has 2 rows, but 'city' has 3 classes", error["message"])
+
     def test_refused(self):
         """fields that are not there, too few outputs, files that do not belong together, classes to be counted"""
         environment = self.visits()
