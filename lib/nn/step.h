@@ -130,6 +130,13 @@ struct StepProgram {
   int entry = 0;  ///< one of Step::entries()
 };
 
+/// A loss of a step.
+struct LabelledLoss {
+  const Component<Loss>* loss = nullptr;
+  std::string field;  ///< of the data
+  std::string path;   ///< in the spec: "loss"
+};
+
 /// How a batch becomes losses, metrics and updates. One file each in lib/nn/steps; the default is `supervised`.
 struct Step {
   static constexpr const char* kind = "step";
@@ -137,8 +144,8 @@ struct Step {
   /// How many programs an update runs one after the other on the same batches, each with an optimizer of its own: two
   /// for networks that take turns.
   virtual int entries() const { return 1; }
-  /// The field whose classes the experiment's `loss` tells apart; empty if none.
-  virtual std::string_view labels() const { return {}; }
+  /// The losses in use, and the field that each is held against; `loss` is the experiment's, null where it has none.
+  virtual std::vector<LabelledLoss> losses(const Component<Loss>* /*loss*/) const { return {}; }
   /// Appends the program of one phase for one batch. Evaluation (of entry 0 alone) gives the output "output" too.
   virtual void build(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const = 0;
 };

@@ -91,13 +91,20 @@ void check_field(const std::string& name, const StandardizeSpec& spec, const Dat
     refuse(spec.source, path, fmt::format("'{}' holds class numbers, which have no mean; remove it.", name));
 }
 
-void log_weights(const Loss& loss, const Field& field) {
+/// The losses whose weights are made from counts of classes.
+std::vector<LabelledLoss> counting_losses(const ExperimentSpec& spec) {
+  std::vector<LabelledLoss> losses = spec.step->losses(spec.loss ? &*spec.loss : nullptr);
+  std::erase_if(losses, [](const LabelledLoss& each) { return !(*each.loss)->counts_classes(); });
+  return losses;
+}
+
+void log_weights(const Loss& loss, const std::string& path, const Field& field) {
   const std::span<const double> weights = loss.weights_by_class();
   std::string text;
   for (std::size_t c = 0; c < std::min<std::size_t>(weights.size(), 20); ++c)
     text += fmt::format("{}{} {:.6g}", c ? ", " : "", class_text(field, c), weights[c]);
   if (weights.size() > 20) text += fmt::format(" and {} more", weights.size() - 20);
-  log::info("class weights of the loss: {}", text);
+  log::info("class weights of {}: {}", path, text);
 }
 
 }  // namespace
@@ -175,8 +182,8 @@ std::vector<std::int64_t> count_classes(const Column& labels, std::span<const st
 }
 
 std::optional<Fitted> fit(const ExperimentSpec& spec, const DatasetInfo& train, const Sampler& sampler) {
-  const bool counts = spec.loss && (*spec.loss)->counts_classes();
-  if (spec.data.standardize.empty() && !counts) return std::nullopt;
+  const std::vector<LabelledLoss> losses = counting_losses(spec);
+  if (spec.data.standardize.empty() && losses.empty()) return std::nullopt;
   Fitted fitted;
   for (const auto& [name, entry] : spec.data.standardize) check_field(name, entry, train);
   const Dataset& dataset = *spec.data.train.dataset;
@@ -185,19 +192,20 @@ std::optional<Fitted> fit(const ExperimentSpec& spec, const DatasetInfo& train, 
     for (const auto& [name, entry] : spec.data.standardize)
       fitted.standardize.items.emplace_back(name, fit_moments(*source, name, sampler.ids(), entry.per));
   }
-  if (counts) {
-    const std::string labels(spec.step->labels());
-    const Source& source = spec.loss->source();
-    if (labels.empty() || !train.has(labels) || train.field(labels).classes == 0)
-      refuse(source, "loss.class_weights", "they are counted from a field of class numbers, which this step has not.");
+  for (const auto& [loss, field, path] : losses) {
+    if (!train.has(field) || train.field(field).classes == 0)
+      refuse(loss->source(), path, fmt::format("class_weights are counted, and '{}' is no field of classes.", field));
+    if (fitted.class_counts.find(field)) continue;
     try {
-      fitted.class_counts.items.emplace_back(labels, count_classes(dataset.load_field(labels), sampler.ids()));
-      (*spec.loss)->take_class_counts(fitted.class_counts.items.back().second);
-      log_weights(**spec.loss, train.field(labels));
+      fitted.class_counts.items.emplace_back(field, count_classes(dataset.load_field(field), sampler.ids()));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::config) throw;
-      refuse(source, "loss.class_weights", error.what());
+      refuse(loss->source(), path, error.what());
     }
+  }
+  for (const auto& [loss, field, path] : losses) {
+    (*loss)->take_class_counts(*fitted.class_counts.find(field));
+    log_weights(**loss, path, train.field(field));
   }
   return fitted;
 }
@@ -207,13 +215,14 @@ void hand_out_fitted(ExperimentSpec& spec) {
     if (!spec.fitted || !spec.fitted->standardize.find(name))
       refuse(entry.source, "data.standardize." + name, "the run that is looked at has not fitted it in training.");
   }
-  if (!spec.loss || !(*spec.loss)->counts_classes()) return;
-  const auto* counts = spec.fitted ? spec.fitted->class_counts.find(spec.step->labels()) : nullptr;
-  if (!counts) {
-    refuse(spec.loss->source(), "loss.class_weights",
-           "the run that is looked at has not counted the classes in training; give the weights as numbers.");
+  for (const auto& [loss, field, path] : counting_losses(spec)) {
+    const auto* counts = spec.fitted ? spec.fitted->class_counts.find(field) : nullptr;
+    if (!counts) {
+      refuse(loss->source(), path,
+             "the run that is looked at has not counted the classes in training; give class_weights as numbers.");
+    }
+    (*loss)->take_class_counts(*counts);
   }
-  (*spec.loss)->take_class_counts(*counts);
 }
 
 }  // namespace trainctl

@@ -245,7 +245,12 @@ class SeveralFields(FittedTest):
         self.assertIn("the data has no field 'number'", refused("model.inputs=[input, number]"))
         self.assertIn("which is no node. Did you mean 'numbers'?", refused("model.nodes.known.inputs=[number]"))
         self.assertIn("step.targets has 2 fields and the model 1 output", refused("model.outputs=[kind]"))
-        self.assertIn("given as numbers", refused("step.targets.target.loss={type: cross_entropy, class_weights: balanced}"))
+        counted = "step.targets.{}.loss={{type: cross_entropy, class_weights: balanced}}"
+        self.assertIn("'age' is no field of classes", refused(counted.format("age")))
+        self.assertIn("cannot weight classes over several batches", refused(counted.format("target"), "trainer.accumulate=2"))
+        done = self.run_cli("check", self.CONFIG, "--set", counted.format("target"), env=environment)
+        self.assertRegex(done.stdout, r"class_counts:\s+target: \[\d+, \d+, \d+\]")
+        self.assertIn("class weights of step.targets.target.loss: 0 ", done.stderr)
         self.assertIn("remove `loss`", refused("loss=mse"))
         self.assertIn("set out_features of its last layer to 3", refused("model.nodes.kind.out_features=2"))
         self.assertIn("has a key of its own", refused("vars.dataset.fields.target={path: x.npy}"))

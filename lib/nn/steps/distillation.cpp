@@ -85,7 +85,9 @@ struct Distillation final : Step {
     if (program.phase != Phase::evaluate) return assembly.optimize(b, objective, program.phase);
     assembly.give_output(b, student, answer);
   }
-  std::string_view labels() const override { return target ? std::string_view(*target) : std::string_view(); }
+  std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override {
+    return target ? single_loss(loss, *target) : std::vector<LabelledLoss>();
+  }
 
  private:
   static Value scaled(Builder& b, Value x, Value factor) { return b.apply1("scale", nullptr, {x, factor}); }

@@ -19,6 +19,12 @@ inline Values model_inputs(const Assembly& assembly, std::string_view model, std
   return values;
 }
 
+/// The experiment's loss, held against a field.
+inline std::vector<LabelledLoss> single_loss(const Component<Loss>* loss, const std::string& field) {
+  if (!loss) return {};
+  return {{loss, field, "loss"}};
+}
+
 /// A class without an output of its own would be a label out of range in the first batch that has it.
 inline void expect_enough_outputs(const Component<Loss>& loss, const Batch& batch, std::string_view target,
                                   const Value& output) {

@@ -18,10 +18,6 @@ struct OutputSpec {
         .field("metrics", &OutputSpec::metrics, "What is measured of this output beside the loss.")
         .example("{loss: mse, weight: 0.1, metrics: {mean_absolute_error: {}}}");
   }
-  void check(Diagnostics& diagnostics, const Node& node) const {
-    if (loss && loss->counts_classes())
-      diagnostics.error(node, "class_weights of one loss among several are given as numbers, one for each class.");
-  }
 };
 
 /// A model of several outputs, each held against a field of the data. With o_k the k-th output:
@@ -65,6 +61,13 @@ struct MultiTarget final : Step {
     }
     assembly.report(b, program.split, "loss", {{mean, static_cast<double>(batch.samples)}});
     if (program.phase != Phase::evaluate) assembly.optimize(b, objective, program.phase);
+  }
+
+  std::vector<LabelledLoss> losses(const Component<Loss>*) const override {
+    std::vector<LabelledLoss> all;
+    for (const auto& [field, target] : targets)
+      all.push_back({&target.loss, field, fmt::format("step.targets.{}.loss", field)});
+    return all;
   }
 
  private:

@@ -28,6 +28,7 @@ struct Reconstruction final : Step {
     if (program.phase == Phase::evaluate) return assembly.give_output(b, model, answer);
     assembly.optimize(b, labelled_objective(b, assembly, program.phase, batch, input, output, loss), program.phase);
   }
+  std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override { return single_loss(loss, input); }
 };
 
 const Register<Step, Reconstruction> registered{"reconstruction"};

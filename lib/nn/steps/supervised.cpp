@@ -32,7 +32,7 @@ struct Supervised final : Step {
     const Value objective = labelled_objective(b, assembly, program.phase, batch, target, output, loss);
     assembly.optimize(b, objective, program.phase, {}, weight);
   }
-  std::string_view labels() const override { return target; }
+  std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override { return single_loss(loss, target); }
 };
 
 const Register<Step, Supervised> registered{"supervised"};
