@@ -167,6 +167,14 @@ Json report_json(const Experiment& experiment, const Blueprint& blueprint,
   return json;
 }
 
+/// Reads the labels of every split, where headers promise class numbers: a data Error if one is out of range.
+void check_labels(const ExperimentSpec& spec, const Blueprint& blueprint) {
+  for (const std::string& split : blueprint.splits()) {
+    for (const Field& field : blueprint.data(split).fields)
+      if (field.classes > 0) spec.data.find(split)->dataset->load_field(field.name);
+  }
+}
+
 }  // namespace
 
 CheckReport check(const CheckOptions& options) {
@@ -183,6 +191,7 @@ CheckReport check(const CheckOptions& options) {
   report.resolved_yaml = experiment.resolved_yaml();  // now with what was fitted
   const std::string wanted = options.device.empty() ? experiment.spec.trainer.device : options.device;
   const auto device = open_device(wanted, static_cast<int>(experiment.spec.trainer.threads));
+  check_labels(experiment.spec, blueprint);
   InitialWeights(experiment.spec, blueprint.state());
   std::vector<PlannedProgram> programs;
   for (const ProgramKey& key : blueprint.programs()) {

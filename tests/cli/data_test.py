@@ -314,5 +314,36 @@ class Subsets(DataTest):
         self.assertIn("class 0 is 'ant' here and 'cat' there", error["message"])
 
 
+class Labels(DataTest):
+    def test_refused(self):
+        """labels beyond the declared classes, more classes than outputs in training or validation: at `check`"""
+        (self.folder / "x.npy").write_bytes(npy([60, 8], "<f4", [0.0] * 480))
+        for name, classes in {"four": 4, "six": 6}.items():
+            (self.folder / f"{name}.npy").write_bytes(npy([60], "<i8", [i % classes for i in range(60)]))
+        split = lambda target, **rest: {"dataset": {"type": "npy", "input": "x.npy", "target": target, **rest}, "batch_size": 10}
+        check = lambda data, expect: self.error("check", self.write("a.yaml", changed(SMALL, data=data)), expect=expect)["message"]
+        self.assertIn("sample 4 has the label 4, outside of [0, 4)",
+                      check({"train": split("four.npy"), "val": split("six.npy", classes=4)}, expect=4))
+        self.assertIn("the data has 6 classes, but the model gives 4 outputs", check({"train": split("six.npy")}, expect=3))
+        data = {"train": split("four.npy"), "val": split("six.npy")}
+        done = self.run_cli("check", self.write("a.yaml", changed(SMALL, data=data)), expect=3)
+        self.assertIn("data.val: 'target' has 6 classes, and in data.train 4", done.stderr)
+        self.assertIn("the data has 6 classes, but the model gives 4 outputs", done.stderr)
+
+    def test_test_split(self):
+        """data.test is measured by eval alone, by default and by name, also when training had another part of the data"""
+        dataset = SMALL["data"]["train"]["dataset"]
+        parts = {"train": [0, 300], "val": [300, 400], "test": [400, 500]}
+        data = {name: {"dataset": dataset, "subset": {"range": part}, "batch_size": 32} for name, part in parts.items()}
+        self.run_cli("train", self.write("a.yaml", changed(SMALL, data=data)), "--output", "run")
+        last = self.final_state("run")["history"]["epochs"][-1]["values"]
+        self.assertFalse(any(name.startswith("test/") for name in last))
+        document = self.run_json("eval", "run")
+        self.assertEqual((document["split"], document["samples"]), ("test", 100))
+        self.assertEqual(self.run_json("eval", "run", "--split", "test")["values"], document["values"])
+        self.assertEqual(self.run_json("eval", "run", "--split", "val", "--set", "data.val.subset.range=[400, 500]")["values"]["val/loss"],
+                         document["values"]["test/loss"])
+
+
 if __name__ == "__main__":
     main()
