@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/sha256.h"
-#include "base/signals.h"
+#include "data/source_digest.h"
 
 namespace trainctl {
 namespace {
@@ -146,21 +145,7 @@ class StoredPair final : public SampleSource {
     }
   }
 
-  std::string digest() const override {
-    Sha256 digest;
-    add_to(digest, info_.fields[0], info_.samples);
-    const std::size_t bytes = info_.fields[0].sample_bytes();
-    const auto at_once = static_cast<std::int64_t>(std::max<std::size_t>(1, (std::size_t{1} << 20) / bytes));
-    HostBytes piece(static_cast<std::size_t>(at_once) * bytes);
-    for (std::int64_t first = 0; first < info_.samples; first += at_once) {
-      if (signals::stop_requested()) fail(ErrorKind::interrupted, "stopped while reading {}", pair_.input->origin());
-      const std::int64_t count = std::min(at_once, info_.samples - first);
-      pair_.input->read(first, count, piece.data());
-      digest.update(piece.span().first(static_cast<std::size_t>(count) * bytes));
-    }
-    others_->add_to(digest);
-    return digest.finish_hex();
-  }
+  std::string digest() const override { return whole_digest(*this); }
 
  private:
   ArrayPair pair_;

@@ -118,6 +118,11 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
                       size_text(static_cast<double>(data)), size_text(static_cast<double>(state)),
                       size_text(static_cast<double>(copies)), size_text(static_cast<double>(largest->plan.arena_bytes)),
                       size_text(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
+  for (const std::string& split : blueprint.splits()) {
+    if (!blueprint.streams(split)) continue;
+    text += fmt::format("  data.{}: {} of samples, read batch by batch\n", split,
+                        size_text(static_cast<double>(blueprint.data(split).bytes())));
+  }
   const Plan::Peak peak = largest->plan.peak();
   if (peak.step >= 0) {
     const PlannedStep& step = largest->plan.steps[peak.step];

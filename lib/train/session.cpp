@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/sha256.h"
-#include "data/sampled_digest.h"
+#include "data/source_digest.h"
 #include "schema/yaml.h"
 
 namespace trainctl {

@@ -170,6 +170,8 @@ class Streamed(DataTest):
         path = self.write("arrays.yaml", self.arrays())
         self.run_cli("train", path, "--output", "memory")
         reference = self.final_state("memory")
+        self.assertNotIn("read batch by batch", self.run_cli("check", path).stdout)
+        self.assertIn("data.train: ", self.run_cli("check", path, "--set", "data.memory_limit=0").stdout)
         for threads in 1, 5:
             self.run_cli("train", path, "--output", f"streamed{threads}", "--set", "data.memory_limit=0", "--set", f"data.threads={threads}")
             self.assert_same_end(f"streamed{threads}", reference)

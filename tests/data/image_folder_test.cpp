@@ -1,6 +1,6 @@
 #include "data/data_files.h"
 #include "data/image_files.h"
-#include "data/sampled_digest.h"
+#include "data/source_digest.h"
 
 using namespace trainctl;
 using namespace trainctl::testing;

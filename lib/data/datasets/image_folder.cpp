@@ -5,11 +5,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/sha256.h"
-#include "base/signals.h"
 #include "base/text.h"
 #include "data/dataset.h"
 #include "data/images/decode.h"
+#include "data/source_digest.h"
 #include "schema/schema.h"
 
 namespace trainctl {
@@ -230,19 +229,7 @@ class PictureSource final : public SampleSource {
     }
   }
 
-  std::string digest() const override {
-    Sha256 digest;
-    for (std::size_t field = 0; field < info_.fields.size(); ++field) {
-      add_to(digest, info_.fields[field], info_.samples);
-      HostBytes sample(info_.fields[field].sample_bytes());
-      for (std::int32_t id = 0; id < info_.samples; ++id) {
-        if (signals::stop_requested()) fail(ErrorKind::interrupted, "stopped while looking at all pictures");
-        read(field, {&id, 1}, sample.data());
-        digest.update(sample.span());
-      }
-    }
-    return digest.finish_hex();
-  }
+  std::string digest() const override { return whole_digest(*this); }
 
  private:
   Listing listing_;
