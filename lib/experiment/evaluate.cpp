@@ -14,8 +14,14 @@ namespace trainctl {
 namespace {
 
 ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& options) {
-  if (options.config) return std::move(load_experiment(*options.config, options.overrides).spec);
   Node resolved = parse_yaml_text(reader.experiment_yaml(), reader.path().string() + ":/experiment");
+  if (options.config) {
+    ExperimentSpec spec = std::move(load_experiment(*options.config, options.overrides).spec);
+    const Node* fitted = resolved.find("fitted");  // of the training data, whatever this config's are
+    spec.fitted.reset();
+    if (fitted && !fitted->is_null()) spec.fitted = parse<Fitted>(*fitted);
+    return spec;
+  }
   Diagnostics diagnostics;
   resolved = resolve_spec(std::move(resolved), options.overrides, diagnostics);
   diagnostics.throw_if_any();
@@ -68,6 +74,7 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
     if (signals::stop_requested())
       fail(ErrorKind::interrupted, "evaluation was stopped by a signal; nothing was changed");
     const std::int64_t samples = sampler.batch_samples(offset);
+    session.bring(result.split, 0, offset);
     session.scalars().set("position", offset);
     session.program({Phase::evaluate, result.split, samples}).run();
     offset += samples;

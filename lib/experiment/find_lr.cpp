@@ -117,6 +117,7 @@ class Stepper {
     for (std::int64_t done = 0; done < update_samples; ++batch_) {
       const std::int64_t samples = sampler.batch_samples(offset_ + done);
       const bool first = done == 0, last = done + samples == update_samples;
+      session_.bring("train", epoch_, offset_ + done);
       session_.scalars().set("position", offset_ + done);
       session_.scalars().set("step", batch_);
       session_.scalars().set("batch_weight",
@@ -206,6 +207,8 @@ FindLrResult find_lr(const FindLrOptions& options) {
   if (options.steps < 10) fail(ErrorKind::usage, "--steps must be at least 10");
   Experiment experiment = load_experiment(options.config, options.overrides);
   ExperimentSpec& spec = experiment.spec;
+  spec.fitted.reset();
+  spec.trainer.on_nan = OnNan::stop;  // a loss that is not finite is what ends the search
   FindLrResult result;
   result.target = target_of(spec, options.target);
   result.monitor = options.monitor;

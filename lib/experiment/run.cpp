@@ -103,6 +103,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
       session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
   }
   const Sampler& train = running.blueprint->sampler("train");
+  session.bring("train", 0, 0);
   for (int entry = 0; entry < running.blueprint->entries(); ++entry)
     session.program({Phase::whole, "train", train.batch_samples(0), entry}).run();
   RunResult result;
@@ -116,6 +117,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   measure("train", train.batch_samples(0));
   if (spec.data.val) {
     session.set_epoch("val", 0);
+    session.bring("val", 0, 0);
     const std::int64_t samples = running.blueprint->sampler("val").batch_samples(0);
     session.program(running.blueprint->evaluation("val", samples)).run();
     measure("val", samples);
@@ -157,7 +159,14 @@ std::optional<CheckpointReader> find_checkpoint(const RunPaths& paths) {
 }
 
 void check_same_data(const CheckpointReader& reader, Session& session, bool force) {
-  if (reader.text_attribute("data") == session.data_digest()) return;
+  const std::string saved = reader.text_attribute("data");
+  const bool sampled = saved.starts_with("sampled:");
+  if (!sampled && session.streams()) {
+    log::warn("{} tells the data by all of their samples, and now they are read batch by batch: not compared",
+              reader.path().string());
+    return;
+  }
+  if (saved == (sampled ? session.sampled_data_digest() : session.data_digest())) return;
   if (force) {
     log::warn("the data has changed since {} was written; going on by --force", reader.path().string());
   } else {
@@ -234,7 +243,9 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
 RunResult train(const TrainOptions& options, Observer& observer) {
   Experiment experiment = load_experiment(options.config, options.overrides);
   ExperimentSpec& spec = experiment.spec;
+  spec.fitted.reset();  // of the run whose config this may be
   if (options.fold) set_fold(spec, *options.fold);
+  spec.name += options.name_suffix;
   if (options.dry_run) return dry_run(spec, options.device);
 
   // Of two that start at once, one finds or makes the run, and the other is refused by its lock.
@@ -258,6 +269,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
         continue;
       }
       log::info("continuing {}", run.string());
+      spec.fitted = old.fitted;
       return continue_run(directory,
                           {&spec, false, options.device, options.argv, "train", experiment.original,
                            old.trainer.max != spec.trainer.max},

@@ -21,6 +21,20 @@ Value Batch::field(std::string_view name) const {
   fail(ErrorKind::config, "the data has no field '{}'. It has: {}.", name, join(names, ", "));
 }
 
+Value Batch::original(std::string_view name) const {
+  const auto found = standardized.find(name);
+  return found == standardized.end() ? field(name) : found->second.original;
+}
+
+Value Batch::in_own_unit(Builder& builder, std::string_view name, Value output) const {
+  const auto found = standardized.find(name);
+  if (found == standardized.end()) return output;
+  const Shape shape = output.shape(), own = found->second.original.shape();
+  const bool alike = own.elements() == shape.elements();  // (N) and (N, 1) are taken for each other
+  const Value fitting = alike ? nn::reshape(builder, output, own) : output;
+  return nn::reshape(builder, unstandardize(builder, name, fitting, *found->second.moments), shape);
+}
+
 namespace {
 
 constexpr const char* rest_group = "default";
@@ -320,7 +334,16 @@ Value Assembly::accumulate(Builder& builder, const Group& group, Value packed, P
   return sum;
 }
 
-void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer) {
+Value Assembly::total_weight(Builder& builder, std::string_view optimizer, Value weight, Phase phase) const {
+  Graph& graph = builder.graph();
+  const int state = graph.state_spec().declare(
+      {fmt::format("accumulated_weight/{}", optimizer), {DType::f32, {}}, Init::zeros(), false});
+  const Value total = phase == Phase::begin ? weight : builder.apply1("add", nullptr, {graph.state(state), weight});
+  graph.update(state, total);
+  return phase == Phase::finish ? total : Value();
+}
+
+void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer, Value weight) {
   require(phase != Phase::evaluate && !groups_.empty(), "nothing to optimize");
   const auto found = std::ranges::find(optimizers, optimizer, &NamedOptimizer::name);
   if (found == optimizers.end()) {
@@ -334,11 +357,17 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::str
   if (groups.empty()) return;  // all that it updates is frozen at this stage
   Graph& graph = builder.graph();
   Value weighted = objective;
-  if (phase != Phase::whole) weighted = builder.apply1("scale", nullptr, {objective, graph.scalar("batch_weight")});
+  if (phase != Phase::whole)
+    weighted = builder.apply1("scale", nullptr, {objective, weight ? weight : graph.scalar("batch_weight")});
   Values flat = gradients(builder, weighted, phase, groups);
+  const Value total = weight && phase != Phase::whole ? total_weight(builder, optimizer, weight, phase) : Value();
   if (phase == Phase::begin || phase == Phase::accumulate) {
     if (skip_nonfinite) finite_ = builder.apply1("is_finite", nullptr, {objective});
     return;
+  }
+  if (total) {
+    const Value factor = builder.apply1("reciprocal", nullptr, {total});
+    for (Value& gradient : flat) gradient = builder.apply1("scale", nullptr, {gradient, factor});
   }
 
   if (clip_grad_value) {
@@ -442,7 +471,8 @@ const std::vector<Assembly::Reported>& Assembly::reported(std::string_view split
 
 double Assembly::finish(const Reported& reported, std::span<const double> sums, double samples) {
   if (reported.skipped) return sums[0];
-  return reported.metric ? reported.metric->finish(sums, samples) : sums[0] / samples;
+  if (reported.metric) return reported.metric->finish(sums, samples);
+  return sums[0] / (sums.size() > 1 ? sums[1] : samples);
 }
 
 }  // namespace trainctl

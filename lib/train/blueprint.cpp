@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "graph/op.h"
+#include "graph/text_hash.h"
 #include "ops/image.h"
 #include "train/split_sampler.h"
 
@@ -68,6 +70,27 @@ std::string not_drivable(const std::string& target, const std::map<std::string, 
   return fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names));
 }
 
+/// The position in a batch that lies on the device by itself: always 0.
+constexpr const char* streamed_position = "streamed_position";
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+}
+
+/// A class number without a row in the table that reads it would be NaN in the first batch that has it.
+void check_embeddings(const Graph& graph, const Batch& batch) {
+  for (const GraphNode& node : graph.nodes()) {
+    if (node.op->name() != "embedding") continue;
+    for (const auto& [field, classes] : batch.classes) {
+      const std::int64_t rows = graph.info(node.inputs[1]).type.shape[0];
+      if (batch.fields.find(field)->second.id() != node.inputs[0] || rows >= classes) continue;
+      fail(ErrorKind::config, "embedding '{}' has {} rows, but '{}' has {} classes; set num_embeddings to {}",
+           node.path, rows, field, classes, classes);
+    }
+  }
+}
+
 std::string last_component(const std::string& path) {
   const auto dot = path.rfind('.');
   return dot == std::string::npos ? path : path.substr(dot + 1);
@@ -87,6 +110,8 @@ std::string ProgramKey::text() const {
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
   for (auto& [name, info] : data) data_.emplace(name, std::move(info));
   make_samplers();
+  if (trains() && !spec.fitted) spec.fitted = fit(spec, this->data("train"), sampler("train"));
+  hand_out_fitted(spec);
   if (trains()) make_schedule();
   Diagnostics problems;
   find_driven(problems);
@@ -115,6 +140,7 @@ void Blueprint::build_all() {
   Builder builder(*model_graph_, context_, false);
   const Batch first = batch(builder, split, sampler(split).options().batch_size);
   spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
+  check_embeddings(*model_graph_, first);
   layers_ = builder.layers();
   Diagnostics problems;
   const std::vector<int> statistics = running_statistics(state_, assembly_);
@@ -165,6 +191,22 @@ void Blueprint::declare_groups() {
 int Blueprint::stage_at(std::int64_t step) const {
   const auto& begins = assembly_.stage_begins();
   return static_cast<int>(std::ranges::upper_bound(begins, step) - begins.begin());
+}
+
+std::string Blueprint::hash_of(const Graph& graph) const {
+  std::string text = graph.text();
+  if (trains() && streams("train")) {  // as if all samples lay on the device
+    const auto whole = [&](const std::string& name, const TensorType& batch, const TensorType& all) {
+      replace_all(text, fmt::format("data/train/{}:{}", name, batch.text()),
+                  fmt::format("data/train/{}:{}", name, all.text()));
+    };
+    const std::int64_t batch = sampler("train").options().batch_size;
+    whole("order", {DType::i32, {batch}}, {DType::i32, {sampler("train").samples()}});
+    for (const Field& field : data("train").fields)
+      whole(field.name, field.batch_type(batch), field.batch_type(data("train").samples));
+    replace_all(text, streamed_position, "position");
+  }
+  return text_hash(text);
 }
 
 void Blueprint::make_samplers() {
@@ -253,18 +295,25 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
   const SplitSpec& spec = *spec_.data.find(split);
   Graph& graph = builder.graph();
   const std::string prefix = fmt::format("data/{}/", split);
-  const Value order =
-      graph.state(state_.declare({prefix + "order", {DType::i32, {sampler(split).samples()}}, Init::zeros(), false}));
-  const Value position = graph.scalar("position", DType::i64);
+  const bool streamed = streams(split);
+  const std::int64_t batch_size = sampler(split).options().batch_size;
+  const std::int64_t ordered = streamed ? batch_size : sampler(split).samples();
+  const Value order = graph.state(state_.declare({prefix + "order", {DType::i32, {ordered}}, Init::zeros(), false}));
+  const Value position = graph.scalar(streamed ? streamed_position : "position", DType::i64);
   Batch batch{.fields = {}, .samples = samples, .classes = {}};
   const Builder::Scope scope(builder, fmt::format("data.{}", split));
   for (const Field& field : info.fields) {
-    const Value samples_of_field =
-        graph.state(state_.declare({prefix + field.name, field.batch_type(info.samples), Init::zeros(), false}));
+    const Value samples_of_field = graph.state(state_.declare(
+        {prefix + field.name, field.batch_type(streamed ? batch_size : info.samples), Init::zeros(), false}));
     Value value =
         builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
     if (field.dtype == DType::u8)
       value = builder.apply1("convert", std::make_shared<ConvertAttributes>(255.0), {value});
+    const Moments* moments = spec_.fitted ? spec_.fitted->standardize.find(field.name) : nullptr;
+    if (moments && field.classes == 0 && spec_.data.standardize.find(field.name)) {
+      batch.standardized.emplace(field.name, Standardized{value, moments});
+      value = standardize(builder, field.name, value, *moments);
+    }
     if (field.name == "input") {
       for (std::size_t i = 0; i < spec.transforms.size(); ++i) {
         const Builder::Scope inner(builder, fmt::format("transforms.{}", i));
@@ -287,6 +336,7 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   assembly_.stage = key.stage;
   const StepProgram program{evaluates ? Phase::evaluate : key.phase, key.split, key.entry};
   spec_.step->build(builder, assembly_, program, values);
+  check_embeddings(*graph, values);
   if (key.phase == Phase::refresh) graph->keep_updates(averages_.refreshed(key.weights));
   const bool ends_update = key.phase == Phase::whole || key.phase == Phase::finish;
   if (ends_update && key.entry + 1 == entries()) averages_.update(builder);
@@ -296,9 +346,9 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
 
 /// A run may go on with another `on_nan`: the hash is of the graph that skips nothing.
 std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& graph) {
-  if (!assembly_.skip_nonfinite) return graph.hash();
+  if (!assembly_.skip_nonfinite) return hash_of(graph);
   assembly_.skip_nonfinite = false;
-  const std::string hash = build(key)->hash();
+  const std::string hash = hash_of(*build(key));
   assembly_.skip_nonfinite = true;
   return hash;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "data/memory_limit.h"
 
 namespace trainctl {
 
@@ -29,7 +30,16 @@ Schema<DataSpec> DataSpec::schema() {
   return Schema<DataSpec>("Training, validation and test data.")
       .required("train", &DataSpec::train, "What is trained on.")
       .field("val", &DataSpec::val, "What is validated on while training; without it there are no val/ values.")
-      .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.");
+      .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.")
+      .field("standardize", &DataSpec::standardize,
+             "Fields that get mean 0 and deviation 1 before any transform, by the training samples' numbers in every "
+             "split. Metrics and predictions of a standardised target are in its own unit, the loss is not.")
+      .field("memory_limit", &DataSpec::memory_limit, at_least(0.0), unit("MiB"),
+             "A larger data set is not kept in memory: its batches are read ahead of their use. By default half of the "
+             "machine's memory.",
+             resume(Resume::safe))
+      .field("threads", &DataSpec::threads, between(0, 1024),
+             "Threads that read a data set that is not kept in memory; 0: as many as train.", resume(Resume::safe));
 }
 
 const SplitSpec* DataSpec::find(std::string_view name) const {
@@ -37,6 +47,12 @@ const SplitSpec* DataSpec::find(std::string_view name) const {
   if (name == "val" && val) return &*val;
   if (name == "test" && test) return &*test;
   return nullptr;
+}
+
+bool DataSpec::streams(std::uint64_t bytes) const {
+  constexpr double mib = 1024.0 * 1024.0;
+  const double limit = memory_limit ? *memory_limit * mib : static_cast<double>(usable_memory_bytes()) / 2.0;
+  return static_cast<double>(bytes) > limit;
 }
 
 Schema<TrainerSpec> TrainerSpec::schema() {
@@ -168,6 +184,9 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("checkpoint", &ExperimentSpec::checkpoint,
              "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
+      .field("fitted", &ExperimentSpec::fitted,
+             "What a run took from its training samples. Written by trainctl; a new run makes its own.",
+             resume(Resume::safe))
       .at_least_one_of({"model", "models"})
       .at_least_one_of({"optimizer", "optimizers"})
       .later("results", "result packages")

@@ -159,6 +159,7 @@ void Trainer::set_driven(std::int64_t step) {
 void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples, int entry) {
   Position& at = host_.position;
   ScalarRow& scalars = session_.scalars();
+  session_.bring("train", at.epoch, at.offset);
   scalars.set(position_slot_, at.offset);
   scalars.set(step_slot_, at.batch);
   scalars.set(weight_slot_, static_cast<float>(static_cast<double>(samples) / static_cast<double>(update_samples)));
@@ -306,6 +307,7 @@ bool Trainer::validate() {
   while (at.validated < sampler.epoch_samples()) {
     if (interrupted() != Interrupt::none) return false;
     const std::int64_t samples = sampler.batch_samples(at.validated);
+    session_.bring("val", 0, at.validated);
     session_.scalars().set(position_slot_, at.validated);
     session_.program(blueprint.evaluation("val", samples)).run();
     at.validated += samples;
