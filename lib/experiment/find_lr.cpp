@@ -124,7 +124,7 @@ class Stepper {
                           : first       ? Phase::begin
                           : last        ? Phase::finish
                                         : Phase::accumulate;
-      session_.program({phase, "train", samples, entry, session_.blueprint().stage_at(step_)}).run();
+      session_.program({phase, "train", samples, entry, "", session_.blueprint().stage_at(step_)}).run();
       done += samples;
     }
   }

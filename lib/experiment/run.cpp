@@ -97,6 +97,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   session.scalars().set("position", std::int64_t{0});
   session.scalars().set("step", std::int64_t{0});
   session.scalars().set("batch_weight", 1.0f);
+  Averaging(session).set_rates(1);
   for (const DrivenValue& driven : running.blueprint->driven()) {
     if (driven.policy)
       session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
@@ -116,7 +117,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   if (spec.data.val) {
     session.set_epoch("val", 0);
     const std::int64_t samples = running.blueprint->sampler("val").batch_samples(0);
-    session.program({Phase::evaluate, "val", samples}).run();
+    session.program(running.blueprint->evaluation("val", samples)).run();
     measure("val", samples);
   }
   return result;

@@ -136,6 +136,8 @@ Schema<InitFrom> InitFrom::schema() {
   return Schema<InitFrom>("Weights that a run begins with, from a checkpoint. A resume goes on with its own.")
       .required("checkpoint", &InitFrom::checkpoint, "A checkpoint, or a run, whose best checkpoint is taken.")
       .field("model", &InitFrom::model, "Which model of the checkpoint; by default its only one, or that of this name.")
+      .field("weights", &InitFrom::weights, non_empty(),
+             "`model`, or the name of an average that the checkpoint holds.")
       .field("match", &InitFrom::match, non_empty(), "Shell patterns over names of parameters and buffers (`0.*`).")
       .field("strict", &InitFrom::strict,
              "Whether all that is matched must be there with the same shape, and nothing left over; else what fits is "

@@ -14,6 +14,7 @@ namespace trainctl {
 struct InitFrom {
   Path checkpoint;                      ///< a checkpoint, or a run, whose best one is taken
   std::string model;                    ///< which model of it; empty: its only one, or that of the same name
+  std::string weights = "model";        ///< or the name of an average: what it does not hold is the model's
   std::vector<std::string> match{"*"};  ///< shell patterns over names of parameters and buffers
   bool strict = true;                   ///< whether everything matched must be there, and nothing left over
   static Schema<InitFrom> schema();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/text.h"
 #include "nn/functional.h"
@@ -319,7 +320,7 @@ Value Assembly::accumulate(Builder& builder, const Group& group, Value packed, P
   return sum;
 }
 
-void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer) const {
+void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer) {
   require(phase != Phase::evaluate && !groups_.empty(), "nothing to optimize");
   const auto found = std::ranges::find(optimizers, optimizer, &NamedOptimizer::name);
   if (found == optimizers.end()) {
@@ -335,34 +336,94 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::str
   Value weighted = objective;
   if (phase != Phase::whole) weighted = builder.apply1("scale", nullptr, {objective, graph.scalar("batch_weight")});
   Values flat = gradients(builder, weighted, phase, groups);
-  if (phase == Phase::begin || phase == Phase::accumulate) return;
+  if (phase == Phase::begin || phase == Phase::accumulate) {
+    if (skip_nonfinite) finite_ = builder.apply1("is_finite", nullptr, {objective});
+    return;
+  }
 
   if (clip_grad_value) {
     for (Value& gradient : flat)
       gradient = builder.apply1("clamp", nullptr, {gradient, graph.constant(*clip_grad_value)});
   }
-  Value norm, scale, finite;
-  if (clip_grad_norm || (skip_nonfinite && phase == Phase::finish)) norm = builder.apply1("global_norm", nullptr, flat);
+  Value norm, scale;
+  if (clip_grad_norm || skip_nonfinite) norm = builder.apply1("global_norm", nullptr, flat);
   if (clip_grad_norm) scale = builder.apply1("clip_factor", nullptr, {norm, graph.constant(*clip_grad_norm)});
-  if (skip_nonfinite) {
-    // The losses of an update's earlier batches are known only by their gradients.
-    finite = builder.apply1("is_finite", nullptr, norm ? Values{objective, norm} : Values{objective});
-  }
+  if (skip_nonfinite) finite_ = builder.apply1("is_finite", nullptr, {objective, norm});
   for (std::size_t i = 0; i < groups.size(); ++i) {
     found->optimizer->build(builder,
-                            {groups[i].name, groups[i].parameters, flat[i], scale, finite, groups[i].overrides});
+                            {groups[i].name, groups[i].parameters, flat[i], scale, finite_, groups[i].overrides});
   }
+}
+
+namespace {
+
+// state + factor * value becomes the state's next version, which is returned.
+Value add_to(Builder& builder, int state, double factor, Value value) {
+  Graph& graph = builder.graph();
+  const Value next =
+      builder.apply1("accumulate", nn::attributes(AccumulateAttributes(factor)), {graph.latest(state), value});
+  graph.update(state, next);
+  return next;
+}
+
+bool ends_update(Phase phase) {
+  return phase == Phase::whole || phase == Phase::finish;
+}
+
+}  // namespace
+
+// Saved state other than the optimizer's, which has the flag already, keeps its value where `finite` is 0.
+void Assembly::skip(Builder& builder, const StepProgram& program, std::int64_t samples, Value finite) {
+  Graph& graph = builder.graph();
+  const auto made_by_optimizer = [&](const Graph::Update& update) {
+    const std::vector<int>& inputs = graph.nodes()[graph.info(update.value).node].inputs;
+    return std::ranges::find(inputs, finite.id()) != inputs.end();
+  };
+  for (const Graph::Update update : std::vector<Graph::Update>(graph.updates())) {
+    if (!graph.state_spec()[update.state].saved || made_by_optimizer(update)) continue;
+    const Value next(&graph, update.value);
+    graph.update(update.state, builder.apply1("select", nullptr, {finite, next, graph.state(update.state)}));
+  }
+  // All are counted as skipped, and taken off again where they were not.
+  const std::string name =
+      program.entry == 0 ? "skipped_updates" : fmt::format("skipped_updates_{}", program.entry + 1);
+  const double counts[] = {ends_update(program.phase) ? 1.0 : 0.0, static_cast<double>(samples)};
+  const Value one = graph.constant(1.0);
+  report(builder, program.split, name, {{one, counts[0]}, {one, counts[1]}});
+  Reported& reported = *std::ranges::find(reported_.find(program.split)->second, name, &Reported::name);
+  reported.skipped = true;
+  reported.entry = program.entry;
+  for (std::size_t i = 0; i < 2; ++i) add_to(builder, reported.sums[i], -counts[i], finite);
+}
+
+void Assembly::guard(Builder& builder, const StepProgram& program, std::int64_t samples) {
+  Graph& graph = builder.graph();
+  const Builder::Scope scope(builder, "trainer.on_nan");
+  Values losses;
+  for (Reported& reported : reported_[std::string(program.split)]) {
+    const auto updated = [&](const Graph::Update& update) { return update.state == reported.sums.front(); };
+    if (reported.skipped || std::ranges::none_of(graph.updates(), updated)) continue;
+    reported.entry = program.entry;
+    if (!reported.metric) losses.push_back(graph.latest(reported.sums.front()));
+  }
+  if (const Value finite = std::exchange(finite_, {})) skip(builder, program, samples, finite);
+  if (!ends_update(program.phase)) return;
+  const std::string name = fmt::format("health/finite_updates/{}", program.entry);
+  const int count = graph.state_spec().declare({name, {DType::f64, {}}, Init::zeros()});
+  finite_updates_.resize(std::max<std::size_t>(finite_updates_.size(), program.entry + 1), -1);
+  finite_updates_[program.entry] = count;
+  add_to(builder, count, 1.0, builder.apply1("is_finite", nullptr, losses));
 }
 
 void Assembly::report(Builder& builder, std::string_view split, std::string_view name,
                       const std::vector<Metric::Term>& terms, const Metric* metric) {
+  if (metrics->is_off(name)) return;
   Graph& graph = builder.graph();
   std::vector<int> sums;
   for (const Metric::Term& term : terms) {
     const int sum = graph.state_spec().declare(
         {fmt::format("metrics/{}/{}/{}", split, name, sums.size()), {DType::f64, {}}, Init::zeros()});
-    graph.update(sum, builder.apply1("accumulate", nn::attributes(AccumulateAttributes(term.factor)),
-                                     {graph.latest(sum), term.value}));
+    add_to(builder, sum, term.factor, term.value);
     sums.push_back(sum);
   }
   std::vector<Reported>& known = reported_.try_emplace(std::string(split)).first->second;
@@ -380,6 +441,7 @@ const std::vector<Assembly::Reported>& Assembly::reported(std::string_view split
 }
 
 double Assembly::finish(const Reported& reported, std::span<const double> sums, double samples) {
+  if (reported.skipped) return sums[0];
   return reported.metric ? reported.metric->finish(sums, samples) : sums[0] / samples;
 }
 

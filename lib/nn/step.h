@@ -28,8 +28,15 @@ struct Batch {
 };
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
-/// single one is `whole`.
-enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
+/// single one is `whole`. `refresh` is an evaluation that computes running statistics anew; steps see `evaluate`.
+enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate, refresh };
+
+/// What a graph of a step is for.
+struct StepProgram {
+  Phase phase = Phase::whole;
+  std::string_view split;
+  int entry = 0;  ///< one of Step::entries()
+};
 
 /// The parts of an experiment that steps are assembled from, and what they have in common: gradients, clipping,
 /// updates, metric sums.
@@ -46,11 +53,11 @@ struct Assembly {
   std::vector<NamedModel> models;
   std::vector<NamedOptimizer> optimizers;
   const Component<Loss>* loss = nullptr;  ///< null where the spec has none
-  const Named<Metric>* metrics = nullptr;
+  const Metrics* metrics = nullptr;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
-  bool skip_nonfinite = false;     ///< the optimizer's updates commit only if the loss is finite
+  bool skip_nonfinite = false;     ///< updates whose loss or gradients are not finite change nothing
   int stage = 0;                   ///< of the graph that is being built: see stage_begins()
 
   /// A sum of metrics: its state variable, by split.
@@ -58,6 +65,8 @@ struct Assembly {
     std::string name;                ///< "loss", "accuracy"
     std::vector<int> sums;           ///< f64 scalars in the StateSpec
     const Metric* metric = nullptr;  ///< null: the mean of the first sum over the samples
+    int entry = 0;                   ///< the program of an update that computes it
+    bool skipped = false;            ///< the sums are updates that were skipped, and their samples
   };
 
   /// How many updates a duration is.
@@ -88,9 +97,15 @@ struct Assembly {
   /// groups), accumulated as `phase` says, and the update of every group. Except in `whole`, the objective is weighted
   /// by the scalar "batch_weight": this batch's samples over the update's. The gradients lie in the state
   /// "gradients/<group>", the sums of an update's batches in "accumulated/<group>"; neither is saved. A config Error
-  /// names parameters that the objective does not depend on.
-  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}) const;
-  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
+  /// names parameters that the objective does not depend on. Call it last.
+  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {});
+  /// The last part of a training program. "health/finite_updates/<entry>" counts the updates after which the epoch's
+  /// losses are finite. With skip_nonfinite the updates of all saved state that optimize() does not make hang on the
+  /// flag that its own hang on, and "skipped_updates" is reported.
+  void guard(Builder& builder, const StepProgram& program, std::int64_t samples);
+  /// Index of "health/finite_updates/<entry>" (f64) by entry; empty before guard().
+  const std::vector<int>& finite_updates() const { return finite_updates_; }
+  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>", unless the experiment has that name off.
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
   /// What graphs of that split report, in order of first appearance.
@@ -117,17 +132,14 @@ struct Assembly {
   Values gradients(Builder& builder, Value objective, Phase phase, const std::vector<Group>& groups) const;
   Value accumulate(Builder& builder, const Group& group, Value packed, Phase phase) const;
 
+  void skip(Builder& builder, const StepProgram& program, std::int64_t samples, Value finite);
+
   std::vector<Group> groups_;
   std::vector<std::int64_t> stage_begins_;
   std::map<int, int> stages_;  ///< of parameters that are not trained from the start
+  Value finite_;               ///< of the program that is being built: i32 scalar, or null
+  std::vector<int> finite_updates_;
   std::map<std::string, std::vector<Reported>, std::less<>> reported_;
-};
-
-/// What a graph of a step is for.
-struct StepProgram {
-  Phase phase = Phase::whole;
-  std::string_view split;
-  int entry = 0;  ///< one of Step::entries()
 };
 
 /// How a batch becomes losses, metrics and updates. One file each in lib/nn/steps; the default is `supervised`.

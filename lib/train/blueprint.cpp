@@ -42,6 +42,20 @@ bool attempt(Diagnostics& problems, const Source& source, Part part) {
   return false;
 }
 
+/// State of the models that training moves and no optimizer owns. To be asked for before anything is frozen.
+std::vector<int> running_statistics(const StateSpec& state, const Assembly& assembly) {
+  std::vector<int> found;
+  for (const Assembly::NamedModel& model : assembly.models) {
+    if (model.model->frozen()) continue;
+    for (int i = 0; i < state.size(); ++i) {
+      if (state[i].name.starts_with(Assembly::prefix_of(model.name)) && !state[i].trainable &&
+          state[i].type.dtype == DType::f32)
+        found.push_back(i);
+    }
+  }
+  return found;
+}
+
 /// Why a policy cannot drive `target`, as advice; empty if it can. `named` are the numbers that entries of `values`
 /// give.
 std::string not_drivable(const std::string& target, const std::map<std::string, double>& numbers,
@@ -62,11 +76,12 @@ std::string last_component(const std::string& path) {
 }  // namespace
 
 std::string ProgramKey::text() const {
-  static constexpr const char* phases[] = {"whole step", "first of an update", "within an update", "last of an update",
-                                           "evaluation"};
-  return fmt::format("{}: {}{}{}, {} samples", split, phases[static_cast<int>(phase)],
+  static constexpr const char* phases[] = {"whole step",        "first of an update", "within an update",
+                                           "last of an update", "evaluation",         "refresh of running statistics"};
+  return fmt::format("{}: {}{}{}{}, {} samples", split, phases[static_cast<int>(phase)],
                      entry ? fmt::format(" (program {})", entry + 1) : "",
-                     stage ? fmt::format(" (stage {} of freeze_until)", stage) : "", samples);
+                     stage ? fmt::format(" (stage {} of freeze_until)", stage) : "",
+                     weights.empty() ? "" : fmt::format(" with averages.{}", weights), samples);
 }
 
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
@@ -87,6 +102,7 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
   assembly_.activations = spec.trainer.precision == Precision::bf16 ? DType::bf16 : DType::f32;
   assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
   assembly_.clip_grad_value = spec.trainer.clip_grad_value;
+  assembly_.skip_nonfinite = spec.trainer.on_nan == OnNan::skip;
 
   attempt(problems, Source(), [&] { build_all(); });
   problems.throw_if_any();
@@ -101,7 +117,9 @@ void Blueprint::build_all() {
   spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
   layers_ = builder.layers();
   Diagnostics problems;
+  const std::vector<int> statistics = running_statistics(state_, assembly_);
   const bool grouped = !trains() || attempt(problems, Source(), [&] { declare_groups(); });
+  if (trains() && grouped) declare_averages(statistics, problems);
   std::vector<ProgramKey> keys = programs();
   if (!assembly_.stage_begins().empty()) {
     // The last stage of freeze_until declares all slots, so that a checkpoint does not depend on how long training is.
@@ -114,12 +132,22 @@ void Blueprint::build_all() {
     if (!grouped && key.phase != Phase::evaluate) continue;
     if (!attempt(problems, Source(), [&] {
           const auto graph = build(key);
-          if (graph_hash_.empty()) graph_hash_ = graph->hash();
+          if (graph_hash_.empty()) graph_hash_ = hash_without_guard(key, *graph);
         }))
       break;
   }
+  if (problems.ok()) check_metrics(assembly_.reported(split), problems);
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
   problems.throw_if_any();
+}
+
+void Blueprint::declare_averages(const std::vector<int>& statistics, Diagnostics& problems) {
+  averages_.declare(state_, spec_.averages, statistics);
+  for (const auto& [name, average] : spec_.averages) {
+    if (const std::int64_t start = schedule_.steps(average->start); start > schedule_.total_steps)
+      note(problems, average.source(), fmt::format("averages.{}.start", name),
+           fmt::format("the average begins after {} steps, and training ends after {}", start, schedule_.total_steps));
+  }
 }
 
 void Blueprint::declare_groups() {
@@ -251,11 +279,45 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
 
 std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   auto graph = std::make_unique<Graph>(state_);
-  Builder builder(*graph, context_, key.phase != Phase::evaluate);
+  const bool evaluates = key.phase == Phase::evaluate || key.phase == Phase::refresh;
+  Builder builder(*graph, context_, !evaluates);
+  if (!key.weights.empty()) builder.stand_in(averages_.stand_ins(key.weights));
+  if (key.phase == Phase::refresh) builder.refresh(averages_.refreshed(key.weights));
   const Batch values = batch(builder, key.split, key.samples);
   assembly_.stage = key.stage;
-  spec_.step->build(builder, assembly_, {key.phase, key.split, key.entry}, values);
+  const StepProgram program{evaluates ? Phase::evaluate : key.phase, key.split, key.entry};
+  spec_.step->build(builder, assembly_, program, values);
+  if (key.phase == Phase::refresh) graph->keep_updates(averages_.refreshed(key.weights));
+  const bool ends_update = key.phase == Phase::whole || key.phase == Phase::finish;
+  if (ends_update && key.entry + 1 == entries()) averages_.update(builder);
+  if (!evaluates) assembly_.guard(builder, program, key.samples);
   return graph;
+}
+
+/// A run may go on with another `on_nan`: the hash is of the graph that skips nothing.
+std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& graph) {
+  if (!assembly_.skip_nonfinite) return graph.hash();
+  assembly_.skip_nonfinite = false;
+  const std::string hash = build(key)->hash();
+  assembly_.skip_nonfinite = true;
+  return hash;
+}
+
+ProgramKey Blueprint::evaluation(const std::string& split, std::int64_t samples) const {
+  const std::string& weights = spec_.trainer.evaluate.name;
+  return {Phase::evaluate, split, samples, 0, trains() && weights != model_weights ? weights : ""};
+}
+
+void Blueprint::add_refresh_programs(std::vector<ProgramKey>& keys) const {
+  if (!trains()) return;
+  const Sampler& train = sampler("train");
+  const std::int64_t full = train.options().batch_size, ragged = train.epoch_samples() % full;
+  for (const auto& [name, average] : spec_.averages) {
+    if (averages_.refreshed(name).empty()) continue;
+    if (train.epoch_samples() >= full) keys.push_back({Phase::refresh, "train", full, 0, name});
+    if (ragged && average->refresh_batches.value_or(train.batches()) >= train.batches())
+      keys.push_back({Phase::refresh, "train", ragged, 0, name});
+  }
 }
 
 std::vector<ProgramKey> Blueprint::programs() const {
@@ -263,9 +325,10 @@ std::vector<ProgramKey> Blueprint::programs() const {
   for (const auto& [name, sampler] : samplers_) {
     if (name == "train") continue;
     const std::int64_t batch = sampler->options().batch_size;
-    if (sampler->epoch_samples() >= batch) keys.push_back({Phase::evaluate, name, batch});
-    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back({Phase::evaluate, name, rest});
+    if (sampler->epoch_samples() >= batch) keys.push_back(evaluation(name, batch));
+    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back(evaluation(name, rest));
   }
+  add_refresh_programs(keys);
   return keys;
 }
 
@@ -278,7 +341,7 @@ std::vector<ProgramKey> Blueprint::training_programs() const {
   const std::int64_t accumulate = spec_.trainer.accumulate;
   int stage = 0;
   const auto add = [&](Phase phase, std::int64_t samples) {
-    for (int entry = 0; entry < entries(); ++entry) keys.push_back({phase, "train", samples, entry, stage});
+    for (int entry = 0; entry < entries(); ++entry) keys.push_back({phase, "train", samples, entry, "", stage});
   };
   for (const int last = stage_at(schedule_.total_steps - 1); stage <= last; ++stage) {
     if (accumulate == 1) {
@@ -309,8 +372,20 @@ std::vector<std::string> Blueprint::reported_names() const {
     for (const auto& reported : assembly_.reported(split)) names.push_back(fmt::format("{}/{}", split, reported.name));
   }
   for (const DrivenValue& value : driven_) names.push_back(value.shown_as);
+  if (spec_.trainer.on_nan == OnNan::rollback) names.emplace_back("rollbacks");
   names.insert(names.end(), added_.begin(), added_.end());
   return names;
+}
+
+void Blueprint::check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const {
+  if (reported.empty())
+    note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
+  for (const auto& [name, metric] : spec_.metrics) {
+    if (std::ranges::find(reported, name, &Assembly::Reported::name) != reported.end()) continue;
+    note(problems, metric.source(), fmt::format("metrics.{}", name),
+         fmt::format("the step '{}' has nothing to hold its output against here, so it measures no metrics; remove it.",
+                     spec_.step.type()));
+  }
 }
 
 void Blueprint::check_monitors(Diagnostics& problems) const {

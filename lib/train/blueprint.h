@@ -22,8 +22,9 @@ struct ProgramKey {
   Phase phase = Phase::whole;
   std::string split = "train";
   std::int64_t samples = 0;
-  int entry = 0;  ///< which of the step's programs of an update
-  int stage = 0;  ///< which parameters it trains, by Blueprint::stage_at
+  int entry = 0;             ///< which of the step's programs of an update
+  std::string weights = {};  ///< the average whose weights are used instead of the model's; empty: none
+  int stage = 0;             ///< which parameters it trains, by Blueprint::stage_at
   friend auto operator<=>(const ProgramKey&, const ProgramKey&) = default;
   /// "train whole 128", "val 1000": for tables and messages.
   std::string text() const;
@@ -53,6 +54,8 @@ class Blueprint {
 
   /// The graph of a program, fresh.
   std::unique_ptr<Graph> build(const ProgramKey& key);
+  /// The program of a validation batch, with the weights that `trainer.evaluate` names.
+  ProgramKey evaluation(const std::string& split, std::int64_t samples) const;
   /// Programs that a run of this spec may need: the phases of training with full and ragged batches, evaluation of
   /// every split.
   std::vector<ProgramKey> programs() const;
@@ -65,6 +68,7 @@ class Blueprint {
   const Sampler& sampler(std::string_view split) const { return *samplers_.find(split)->second; }
   std::vector<std::string> splits() const;
   const Schedule& schedule() const { return schedule_; }
+  const AverageStates& averages() const { return averages_; }
   /// Driven values, the learning rate first.
   const std::vector<DrivenValue>& driven() const { return driven_; }
   /// Programs that an update runs, one after the other.
@@ -85,13 +89,17 @@ class Blueprint {
  private:
   bool trains() const { return data_.contains("train"); }
   std::vector<ProgramKey> training_programs() const;
+  void add_refresh_programs(std::vector<ProgramKey>& keys) const;
+  void declare_averages(const std::vector<int>& statistics, Diagnostics& problems);
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
+  std::string hash_without_guard(const ProgramKey& key, const Graph& graph);
   void declare_groups();
   void make_samplers();
   void make_schedule();
   void find_driven(Diagnostics& problems);
   void settle(const std::string& name, const Component<Policy>& policy, double base, Diagnostics& problems);
   void build_all();
+  void check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const;
   void check_monitors(Diagnostics& problems) const;
 
   ExperimentSpec& spec_;
@@ -101,6 +109,7 @@ class Blueprint {
   BuildContext context_;
   Assembly assembly_;
   Schedule schedule_;
+  AverageStates averages_;
   std::vector<DrivenValue> driven_;
   std::vector<std::string> added_;  ///< names of what policies add to reports
   std::vector<BuiltLayer> layers_;

@@ -9,6 +9,7 @@
 #include "store/history.h"
 #include "store/run_directory.h"
 #include "store/steps_log.h"
+#include "train/averaging.h"
 #include "train/session.h"
 #include "train/snapshot.h"
 
@@ -64,6 +65,8 @@ class Trainer {
   /// Brings the values that policies drive at the update `step` to the programs.
   void set_driven(std::int64_t step);
   void log_step();
+  /// Running statistics of the average that validation uses, or of all, at the end; false if interrupted.
+  bool refresh_averages(bool all);
   /// Lets policies read what they add to the report that is due.
   void measure();
   /// Validation from its beginning; false if interrupted.
@@ -79,12 +82,19 @@ class Trainer {
   Outcome stop(Interrupt why);
   /// Ends a run whose numbers are no longer finite; nothing of them is saved.
   [[noreturn]] void diverged(std::string reason);
-  void check_finite(const std::vector<double>& sums);
+  /// Takes the newest checkpoint's state if the spec says so, else ends the run as diverged.
+  void not_finite(const std::string& what);
+  /// Whether the training sums are finite; if they were not, the run goes on from a checkpoint's weights or has ended.
+  bool check_losses();
+  /// Ends a run that does nothing but skip updates.
+  void check_skipped();
+  void clear_training_sums();
 
   Session& session_;
   RunPaths paths_;
   SnapshotFacts facts_;
   Observer& observer_;
+  Averaging averaging_;
   Snapshot snapshot_;
   CheckpointStore checkpoints_;
   std::optional<StepsLog> steps_log_;

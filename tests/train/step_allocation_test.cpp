@@ -6,7 +6,7 @@
 #include "counted_allocations.h"
 #include "schema/resolve.h"
 #include "source_dir.h"
-#include "train/session.h"
+#include "train/averaging.h"
 
 using namespace trainctl;
 
@@ -14,13 +14,17 @@ TEST_CASE("a training step allocates nothing") {
   for (const char* name : {"mlp_adam", "lenet_adam", "cnn_adam", "resnet_momentum", "mlp_clip"}) {
     CAPTURE(name);
     const auto file = test::source_dir() / "tests" / "golden" / (std::string(name) + ".yaml");
-    ExperimentSpec spec = parse<ExperimentSpec>(load_spec(file));
+    const std::string averages =
+        "averages={ema: {warmup: true, buffers: average}, swa: {start: 2 steps, every: 1 step}}";
+    ExperimentSpec spec = parse<ExperimentSpec>(load_spec(file, {.set = {averages}, .unset = {}}));
     const auto device = DeviceRegistry::instance().find("cpu")->open(2);
     Blueprint blueprint(spec, {{"train", spec.data.train.dataset->describe()}});
     Session session(*device, blueprint, {"train"});
     session.initialise();
     session.set_epoch("train", 0);
+    Averaging averaging(session);
     const auto step = [&](std::int64_t index) {
+      averaging.set_rates(index + 1);
       session.scalars().set("position", index * 32);
       session.scalars().set("step", index);
       session.program({Phase::whole, "train", 32}).run();
