@@ -31,6 +31,7 @@ constexpr Entry entries[] = {
     {"schema", "Print the JSON Schema of a config, for editors.", make_schema},
     {"history", "Show what runs have measured, as a table, CSV or plot.", make_history},
     {"inspect", "Verify a checkpoint and show what is in it.", make_inspect},
+    {"find-lr", "Find a learning rate: train with a growing one and watch the loss.", make_find_lr},
     {"bench", "Measure how fast a config trains, and where the time goes.", make_bench},
     {"doctor", "Show the build, its libraries and the devices found.", make_doctor},
 };
@@ -122,6 +123,10 @@ void Arguments::option(const char* name, std::vector<std::string>& into, const c
 
 void Arguments::option(const char* name, int& into, const char* doc) {
   app_.add_option(name, into, doc)->check(CLI::Range(1, 1'000'000'000))->option_text("N");
+}
+
+void Arguments::option(const char* name, double& into, const char* doc) {
+  app_.add_option(name, into, doc)->option_text("X");
 }
 
 void Arguments::choice(const char* name, std::string& into, const std::vector<std::string>& choices, const char* doc) {

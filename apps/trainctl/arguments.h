@@ -31,6 +31,7 @@ class Arguments {
   void option(const char* name, std::vector<std::string>& into, const char* placeholder, const char* doc);
   /// A number of at least 1.
   void option(const char* name, int& into, const char* doc);
+  void option(const char* name, double& into, const char* doc);
   void choice(const char* name, std::string& into, const std::vector<std::string>& choices, const char* doc);
   void flag(const char* name, bool& into, const char* doc);
   void example(const char* command_line);

@@ -31,7 +31,7 @@ class Bench final : public Command {
     arguments.positional("CONFIG", config_, "The experiment, a YAML file.");
     arguments.overrides(options_.overrides);
     arguments.device(options_.device);
-    arguments.option("--steps", options_.steps, "Updates in each repeat.");
+    arguments.option("--steps", options_.steps, "Updates in each repeat; by default as many as take about a second.");
     arguments.option("--repeats", options_.repeats, "Repeats, of which the median counts.");
     arguments.example("trainctl bench configs/bench/lenet.yaml --set trainer.threads=2");
   }

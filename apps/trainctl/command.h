@@ -36,6 +36,7 @@ std::unique_ptr<Command> make_describe();
 std::unique_ptr<Command> make_schema();
 std::unique_ptr<Command> make_history();
 std::unique_ptr<Command> make_inspect();
+std::unique_ptr<Command> make_find_lr();
 std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_doctor();
 

@@ -17,6 +17,8 @@ class Eval final : public Command {
                          "A run directory (its best checkpoint, else its last) or a checkpoint file.");
     arguments.option("--split", options_.split, "NAME",
                      "train, val or test; by default test where the config has it, else val.");
+    arguments.option("--weights", options_.weights, "NAME",
+                     "model, or the name of an average; by default as trainer.evaluate says.");
     arguments.option("--config", config_, "CONFIG",
                      "Data, loss and metrics from this config; the model must be the same.");
     arguments.overrides(options_.overrides);
@@ -30,14 +32,15 @@ class Eval final : public Command {
     options_.target = target_;
     if (!config_.empty()) options_.config = config_;
     const EvaluateResult result = evaluate(options_);
-    log::info("{}: epoch {}, step {}; {} samples of '{}' in {:.2f} s", result.checkpoint.string(), result.epoch,
-              result.step, result.samples, result.split, result.seconds);
+    log::info("{}: epoch {}, step {}, weights '{}'; {} samples of '{}' in {:.2f} s", result.checkpoint.string(),
+              result.epoch, result.step, result.weights, result.samples, result.split, result.seconds);
     if (!globals.json) {
       print_values(result.values);
       return 0;
     }
     print_json({{"checkpoint", result.checkpoint.string()},
                 {"split", result.split},
+                {"weights", result.weights},
                 {"epoch", result.epoch},
                 {"step", result.step},
                 {"samples", result.samples},

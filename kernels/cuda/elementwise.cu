@@ -36,8 +36,15 @@ struct Clamp {
 };
 
 struct MovingAverage {
+  const float* given;  ///< the rate, or null
   float rate, scale;
-  __device__ float operator()(const float (&x)[2], std::int64_t) const { return x[0] + rate * (scale * x[1] - x[0]); }
+  __device__ float operator()(const float (&x)[2], std::int64_t) const {
+    const float r = given ? __ldg(given) : rate;
+    const float target = scale * x[1];
+    if (r == 0.0f) return x[0];
+    if (r == 1.0f) return target;
+    return r < 0.5f ? x[0] + r * (target - x[0]) : target - (1.0f - r) * (target - x[0]);
+  }
 };
 
 /// Elements of a channel are `inner` together.
@@ -194,11 +201,13 @@ std::unique_ptr<Launch> prepare_multiply(const KernelRequest& request, const Ker
 
 std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, const KernelPlan& plan) {
   const auto& attributes = as<MovingAverageAttributes>(*request.attributes);
-  const MovingAverage function{static_cast<float>(attributes.rate), static_cast<float>(attributes.scale)};
+  const auto rate = static_cast<float>(attributes.rate), scale = static_cast<float>(attributes.scale);
+  const bool given = request.has(2);
   const std::int64_t n = stored_elements(request, plan);
   return with_float(request.outputs[0].dtype, [&](auto zero) {
     using T = decltype(zero);
     return make_launch([=](const LaunchArguments& a) {
+      const MovingAverage function{given ? in<float>(a, 2) : nullptr, rate, scale};
       map<float>(Sources<T, 2>{{in<T>(a, 0), in<T>(a, 1)}}, out<T>(a, 0), n, function, stream_of(a));
     });
   });

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/signals.h"
+#include "train/averaging.h"
 #include "train/session.h"
 
 namespace trainctl {
@@ -43,7 +44,8 @@ double peak_rss_mib() {
 /// Training updates one after another, without validation, policies' reports or files.
 class Stepper {
  public:
-  explicit Stepper(Session& session) : session_(session), sampler_(session.blueprint().sampler("train")) {}
+  explicit Stepper(Session& session)
+      : session_(session), averaging_(session), sampler_(session.blueprint().sampler("train")) {}
 
   /// One update; returns its samples.
   std::int64_t step() {
@@ -59,6 +61,7 @@ class Stepper {
       if (driven.policy) scalars.set(driven.path, static_cast<float>(driven.at(step_, blueprint.schedule())));
     }
     session_.bring("train", epoch_, offset_);
+    averaging_.set_rates(step_ + 1);
     scalars.set("position", offset_);
     scalars.set("step", step_);
     for (int entry = 0; entry < blueprint.entries(); ++entry)
@@ -78,10 +81,20 @@ class Stepper {
 
  private:
   Session& session_;
+  Averaging averaging_;
   const Sampler& sampler_;
   std::int64_t epoch_ = 0, offset_ = 0, step_ = 0;
   double sum_ = 0.0;
 };
+
+/// Updates that take about a second.
+int steps_in_a_second(Stepper& stepper, Device& device) {
+  const double start = monotonic_seconds();
+  constexpr int tried = 3;
+  for (int i = 0; i < tried; ++i) stepper.step();
+  device.synchronize();
+  return static_cast<int>(std::clamp(tried / (monotonic_seconds() - start), 3.0, 2000.0)) + 1;
+}
 
 }  // namespace
 
@@ -105,10 +118,11 @@ BenchResult bench(const BenchOptions& options) {
   device->synchronize();
   result.first_step_s = seconds_since_process_start();
 
+  const int steps = options.steps > 0 ? options.steps : steps_in_a_second(stepper, *device);
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
     std::int64_t samples = 0;
     const double start = monotonic_seconds();
-    for (int i = 1; i < options.steps; ++i) {
+    for (int i = 1; i < steps; ++i) {
       if (signals::stop_requested()) fail(ErrorKind::interrupted, "the benchmark was stopped by a signal");
       samples += stepper.step();
       if (repeat == 0) result.losses.push_back(stepper.loss());
@@ -125,7 +139,7 @@ BenchResult bench(const BenchOptions& options) {
   result.state_bytes = session.state().bytes();
 
   Program& program = session.program({Phase::whole, "train", result.batch});
-  for (const StepTime& time : program.profile(std::min(options.steps, device->concurrent() ? 5 : 100))) {
+  for (const StepTime& time : program.profile(std::min(steps, device->concurrent() ? 5 : 100))) {
     result.ops.push_back({.op = std::string(time.step->op->name()),
                           .path = time.step->path,
                           .implementation = time.step->kernel->name + " " + time.step->plan.implementation,

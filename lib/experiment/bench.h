@@ -14,7 +14,7 @@ struct BenchOptions {
   std::filesystem::path config;
   Overrides overrides;
   std::string device;
-  int steps = 200;  ///< updates in a repeat
+  int steps = 0;  ///< updates in a repeat; 0: as many as take about a second
   int repeats = 5;
 };
 

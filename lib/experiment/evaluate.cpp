@@ -63,7 +63,8 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   }
   Blueprint blueprint(spec, describe_data(spec, {result.split}));
   Session session(*device, blueprint, {result.split});
-  Snapshot(session).restore_model(reader);
+  result.weights = options.weights.empty() ? spec.trainer.evaluate.name : options.weights;
+  Snapshot(session).restore_model(reader, result.weights);
   set_driven(session, reader);
 
   const Sampler& sampler = blueprint.sampler(result.split);

@@ -14,6 +14,7 @@ namespace trainctl {
 struct EvaluateOptions {
   std::filesystem::path target;  ///< a run directory (its best checkpoint, else its last) or a checkpoint file
   std::string split;             ///< empty: test where the config has it, else val
+  std::string weights;           ///< "model" or the name of an average; empty: as `trainer.evaluate` says
   std::optional<std::filesystem::path>
       config;           ///< instead of the checkpoint's own experiment; the model must be the same
   Overrides overrides;  ///< of `config`
@@ -23,6 +24,7 @@ struct EvaluateOptions {
 struct EvaluateResult {
   std::filesystem::path checkpoint;
   std::string split;
+  std::string weights;
   std::int64_t epoch = 0;
   std::int64_t step = 0;
   std::int64_t samples = 0;

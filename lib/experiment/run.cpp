@@ -97,6 +97,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   session.scalars().set("position", std::int64_t{0});
   session.scalars().set("step", std::int64_t{0});
   session.scalars().set("batch_weight", 1.0f);
+  Averaging(session).set_rates(1);
   for (const DrivenValue& driven : running.blueprint->driven()) {
     if (driven.policy)
       session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
@@ -118,7 +119,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
     session.set_epoch("val", 0);
     session.bring("val", 0, 0);
     const std::int64_t samples = running.blueprint->sampler("val").batch_samples(0);
-    session.program({Phase::evaluate, "val", samples}).run();
+    session.program(running.blueprint->evaluation("val", samples)).run();
     measure("val", samples);
   }
   return result;
@@ -223,6 +224,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   const HostState& host = trainer.host();
   if (host.finished && (!how.longer || host.position.step >= running.blueprint->schedule().total_steps)) {
     log::info("{} is finished: {}", paths.root.string(), host.reason);
+    trainer.announce();
     if (!read_status(paths).finished()) directory.record_end("finished", 0);  // it was killed right after its last save
     return {.directory = paths.root,
             .outcome = {true, host.reason,

@@ -41,14 +41,19 @@ Values Builder::apply(std::string_view op, AttributesPtr attributes, const Value
                        forward_ >= 0 ? graph_->nodes()[forward_].path : path_, forward_);
 }
 
-Value Builder::parameter(std::string_view name, Shape shape, Init init) {
+int Builder::declared(std::string_view name, TensorType type, Init init, bool trainable) {
   const std::string full = fmt::format("{}{}{}{}", prefix_, path_, path_.empty() ? "" : ".", name);
-  return graph_->state(graph_->state_spec().declare({full, {DType::f32, shape}, init, true, true}));
+  const int own = graph_->state_spec().declare({full, type, init, true, trainable});
+  const auto other = stand_ins_.find(own);
+  return other == stand_ins_.end() ? own : other->second;
+}
+
+Value Builder::parameter(std::string_view name, Shape shape, Init init) {
+  return graph_->state(declared(name, {DType::f32, shape}, init, true));
 }
 
 int Builder::buffer(std::string_view name, TensorType type, Init init) {
-  return graph_->state_spec().declare(
-      {fmt::format("{}{}{}{}", prefix_, path_, path_.empty() ? "" : ".", name), type, init});
+  return declared(name, type, init, false);
 }
 
 Value Builder::number(double value, std::string_view live_path) {

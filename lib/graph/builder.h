@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
@@ -62,6 +63,13 @@ class Builder {
   /// Philox stream of the current scope: hash(seed, path).
   std::uint64_t random_stream(std::string_view purpose = "") const;
 
+  /// From here on state variables stand in for others, by index: layers are built with other weights than their own.
+  void stand_in(std::map<int, int> stand_ins) { stand_ins_ = std::move(stand_ins); }
+  /// From here on layers compute these running statistics anew from the batches of a pass, by the batch's own, as in
+  /// training: each batch counts by the scalar "refresh_rate", which is 1 / k for the k-th.
+  void refresh(std::set<int> statistics) { refreshed_ = std::move(statistics); }
+  bool refreshes(int statistic) const { return refreshed_.contains(statistic); }
+
   /// The path of the current scope, e.g. "layer1.0.conv".
   const std::string& path() const { return path_; }
 
@@ -103,6 +111,8 @@ class Builder {
  private:
   friend class Scope;
   friend class ModelScope;
+  int declared(std::string_view name, TensorType type, Init init, bool trainable);
+
   Graph* graph_;
   const BuildContext* context_;
   bool training_;
@@ -110,6 +120,8 @@ class Builder {
   std::string path_;
   std::vector<BuiltLayer> layers_;
   std::set<std::string, std::less<>> built_;  // prefixes of models whose layers are listed
+  std::map<int, int> stand_ins_;
+  std::set<int> refreshed_;
   int forward_ = -1;
 };
 

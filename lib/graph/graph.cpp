@@ -128,6 +128,11 @@ void Graph::replace_uses(int old_value, int new_value, int first_node) {
   }
 }
 
+void Graph::keep_updates(const std::set<int>& states) {
+  std::erase_if(updates_, [&](const Update& update) { return !states.contains(update.state); });
+  outputs_.clear();
+}
+
 void Graph::remove_dead_nodes() {
   std::vector<bool> needed(values_.size());
   for (const Update& update : updates_) needed[update.value] = true;

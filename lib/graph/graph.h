@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -109,6 +110,8 @@ class Graph {
   /// Replaces the uses of one value by another of the same type, in nodes from `first_node` on, in updates and in
   /// outputs.
   void replace_uses(int old_value, int new_value, int first_node = 0);
+  /// Drops all updates but those of these state variables, and all outputs.
+  void keep_updates(const std::set<int>& states);
   /// Drops nodes that no update and no output needs. Value ids stay.
   void remove_dead_nodes();
   /// Replaces the nodes `swallowed` by one that computes the values in `fused.outputs`, which they computed. Nodes are

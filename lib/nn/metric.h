@@ -1,7 +1,10 @@
 // Metrics that are sums over samples, kept on the device and read when reported.
 #pragma once
 
+#include <algorithm>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/builder.h"
@@ -23,6 +26,17 @@ struct Metric {
   virtual std::vector<Term> build(Builder& builder, Value output, Value target) const = 0;
   /// The metric from its sums over `samples` samples. By default the first sum over the samples.
   virtual double finish(std::span<const double> sums, double samples) const { return sums[0] / samples; }
+};
+
+/// `metrics`: what is measured beside what the step reports itself. null takes away either.
+struct Metrics : Named<Metric> {
+  std::vector<std::string> off;  ///< names given as null
+  bool is_off(std::string_view name) const { return std::ranges::find(off, name) != off.end(); }
+};
+
+template <>
+struct Bind<Metrics> {
+  static TypeInfo info();
 };
 
 }  // namespace trainctl

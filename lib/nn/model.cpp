@@ -41,6 +41,7 @@ struct ModelKeys {
   OrderedMap<Block> blocks;
   std::optional<Component<Layer>> output;
   std::vector<std::string> freeze;
+  std::optional<FreezeUntil> freeze_until;
   std::optional<InitFrom> init_from;
 
   static Schema<ModelKeys> schema() {
@@ -54,6 +55,10 @@ struct ModelKeys {
         .field("freeze", &ModelKeys::freeze,
                "Shell patterns over names of parameters (`0.*`) that stay as they are; with \"*\" the whole model is "
                "used as in evaluation.")
+        .field("freeze_until", &ModelKeys::freeze_until,
+               "When it is trained all the same: a time for all that `freeze` matches, or patterns with a time each "
+               "({\"layer4.*\": 1 epoch, \"layer3.*\": 2 epochs}), of which the first that matches a parameter counts; "
+               "what only `freeze` matches then stays frozen.")
         .field("init_from", &ModelKeys::init_from, "A checkpoint whose weights the run begins with.");
   }
 };
@@ -68,6 +73,24 @@ void read_key(Node& root, std::string_view key, X& value, Diagnostics& diagnosti
   root.erase(key);
 }
 
+void check_freeze_until(const Model& model, const Node& node, Diagnostics& diagnostics) {
+  const Node* given = node.find("freeze_until");
+  if (!given || !model.freeze_until) return;
+  const Diagnostics::Scope scope(diagnostics, "freeze_until");
+  const auto check = [&](const Progress& until, const Node& place) {
+    if (until.count <= 0.0) diagnostics.error(place, "must be more than nothing, such as '1 epoch'.");
+  };
+  if (const auto* all = std::get_if<Progress>(&*model.freeze_until)) {
+    check(*all, *given);
+    if (model.freeze.empty())
+      diagnostics.error(*given, "nothing is frozen: add `freeze: \"*\"`, or the patterns that are meant.");
+    return;
+  }
+  const auto& by_pattern = std::get<OrderedMap<Progress>>(*model.freeze_until);
+  if (by_pattern.empty()) diagnostics.error(*given, "must not be empty.");
+  for (const auto& [pattern, until] : by_pattern) check(until, *given->find(pattern));
+}
+
 void read_model(Model& model, const Node& node, Diagnostics& diagnostics) {
   const std::size_t errors = diagnostics.total();
   Node root = node;
@@ -77,6 +100,8 @@ void read_model(Model& model, const Node& node, Diagnostics& diagnostics) {
     root.erase("blocks");
   }
   read_key(root, "freeze", model.freeze, diagnostics);
+  read_key(root, "freeze_until", model.freeze_until, diagnostics);
+  check_freeze_until(model, node, diagnostics);
   read_key(root, "init_from", model.init_from, diagnostics);
   std::optional<Node> output;
   if (const Node* given = node.find("output")) {
@@ -100,6 +125,7 @@ Node write_model(const Model& model) {
   Node node = model.root.write();
   if (model.output) node.set("output", model.output.write());
   if (!model.freeze.empty()) node.set("freeze", detail::write(model.freeze));
+  if (model.freeze_until) node.set("freeze_until", detail::write(*model.freeze_until));
   if (model.init_from) node.set("init_from", detail::write(*model.init_from));
   return node;
 }
@@ -110,6 +136,8 @@ Schema<InitFrom> InitFrom::schema() {
   return Schema<InitFrom>("Weights that a run begins with, from a checkpoint. A resume goes on with its own.")
       .required("checkpoint", &InitFrom::checkpoint, "A checkpoint, or a run, whose best checkpoint is taken.")
       .field("model", &InitFrom::model, "Which model of the checkpoint; by default its only one, or that of this name.")
+      .field("weights", &InitFrom::weights, non_empty(),
+             "`model`, or the name of an average that the checkpoint holds.")
       .field("match", &InitFrom::match, non_empty(), "Shell patterns over names of parameters and buffers (`0.*`).")
       .field("strict", &InitFrom::strict,
              "Whether all that is matched must be there with the same shape, and nothing left over; else what fits is "
@@ -118,7 +146,13 @@ Schema<InitFrom> InitFrom::schema() {
 }
 
 bool Model::frozen() const {
-  return std::ranges::find(freeze, "*") != freeze.end();
+  return !freeze_until && freezes_all();
+}
+
+bool Model::freezes_all() const {
+  if (std::ranges::find(freeze, "*") != freeze.end()) return true;
+  const auto* by_pattern = freeze_until ? std::get_if<OrderedMap<Progress>>(&*freeze_until) : nullptr;
+  return by_pattern && by_pattern->find("*");
 }
 
 TypeInfo Bind<Model>::info() {

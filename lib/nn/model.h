@@ -1,6 +1,11 @@
 // The `model:` section: one layer, as a rule a container, with named blocks and the activation that inference applies.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
 #include "nn/layer.h"
 
 namespace trainctl {
@@ -9,10 +14,14 @@ namespace trainctl {
 struct InitFrom {
   Path checkpoint;                      ///< a checkpoint, or a run, whose best one is taken
   std::string model;                    ///< which model of it; empty: its only one, or that of the same name
+  std::string weights = "model";        ///< or the name of an average: what it does not hold is the model's
   std::vector<std::string> match{"*"};  ///< shell patterns over names of parameters and buffers
   bool strict = true;                   ///< whether everything matched must be there, and nothing left over
   static Schema<InitFrom> schema();
 };
+
+/// When frozen parameters begin to be trained: all at one time, or by pattern, the first that matches.
+using FreezeUntil = std::variant<Progress, OrderedMap<Progress>>;
 
 /// A model. Its YAML is that of a layer (`type: sequential` ...), and beside its parameters
 ///   blocks:   pieces with parameters (null: must be given), used as {type: basic, channels: 64} wherever a layer may
@@ -20,17 +29,23 @@ struct InitFrom {
 ///               basic: {parameters: {channels: null, stride: 1}, type: residual, layers: [...${arg.channels}...]}
 ///             `name`, `inputs` and `repeat` beside the arguments go to the layer that the block becomes.
 ///   output:   a layer that `eval` and predictions apply to the outputs, and the loss does not: softmax
-///   freeze:   shell patterns over parameter names that no optimizer updates; with "*" the model is used as in
-///   evaluation init_from: weights to begin with
+///   freeze:        shell patterns over parameter names that no optimizer updates; with "*" the model is used as in
+///                  evaluation
+///   freeze_until:  when that ends: one time for all that `freeze` matches, or patterns with a time each
+///   init_from:     weights to begin with
 /// Blocks are expanded while reading, so that a model is written out whole and without them.
 struct Model {
   Component<Layer> root;
   Component<Layer> output;  ///< null: outputs are used as they are
   std::vector<std::string> freeze;
+  std::optional<FreezeUntil> freeze_until;
   std::optional<InitFrom> init_from;
 
-  /// Whether nothing of it is trained: it is then built as in evaluation.
+  /// Whether nothing of it is ever trained.
   bool frozen() const;
+  /// Whether patterns freeze it as a whole, for a while at least: as long as nothing of it is trained it is built as in
+  /// evaluation.
+  bool freezes_all() const;
 
   /// The model's outputs for a batch: logits, if the loss takes logits.
   Values build(Builder& builder, const Values& inputs) const { return build_child(builder, root, "", inputs); }

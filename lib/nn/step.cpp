@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/text.h"
 #include "nn/functional.h"
@@ -121,27 +122,73 @@ const Component<Loss>& Assembly::required_loss(std::string_view step) const {
   return *loss;
 }
 
-void Assembly::freeze(StateSpec& state) const {
-  for (const NamedModel& each : models) {
-    const std::string prefix = prefix_of(each.name);
-    std::vector<std::string> names;
-    for (int i = 0; i < state.size(); ++i) {
-      if (state[i].trainable && state[i].name.starts_with(prefix)) names.push_back(state[i].name.substr(prefix.size()));
+namespace {
+
+// Which of the model's parameters a pattern of `key` matches; a config Error if none.
+std::vector<std::string> matching(const std::string& pattern, const std::vector<std::string>& names,
+                                  const std::string& model_name, const char* key) {
+  std::vector<std::string> found;
+  std::ranges::copy_if(names, std::back_inserter(found),
+                       [&](const std::string& name) { return matches(pattern, name); });
+  if (found.empty() && !names.empty()) {
+    fail(ErrorKind::config, "{}.{}: no parameter matches '{}'.{}",
+         model_name.empty() ? "model" : "models." + model_name, key, pattern,
+         suggestion(pattern, pattern_candidates(names)));
+  }
+  return found;
+}
+
+}  // namespace
+
+void Assembly::freeze(StateSpec& state, const NamedModel& each, const StepsOf& steps,
+                      std::map<int, std::int64_t>& begins) const {
+  const std::string prefix = prefix_of(each.name);
+  std::vector<std::string> names;
+  for (int i = 0; i < state.size(); ++i) {
+    if (state[i].trainable && state[i].name.starts_with(prefix)) names.push_back(state[i].name.substr(prefix.size()));
+  }
+  const auto& until = each.model->freeze_until;
+  require(!until || steps, "times of freeze_until need a schedule");
+  const Progress* of_all = until ? std::get_if<Progress>(&*until) : nullptr;
+  std::set<std::string> forever;
+  for (const std::string& pattern : each.model->freeze) {
+    for (const std::string& name : matching(pattern, names, each.name, "freeze")) {
+      if (of_all)
+        begins.emplace(state.find(prefix + name), steps(*of_all));
+      else
+        forever.insert(name);
     }
-    for (const std::string& pattern : each.model->freeze) {
-      bool any = false;
-      for (const std::string& name : names) {
-        if (!matches(pattern, name)) continue;
-        any = true;
-        state.set_trainable(state.find(prefix + name), false);
-      }
-      if (!any && !names.empty()) {
-        fail(ErrorKind::config, "{}.freeze: no parameter matches '{}'.{}",
-             each.name.empty() ? "model" : "models." + each.name, pattern,
-             suggestion(pattern, pattern_candidates(names)));
+  }
+  if (until && !of_all) {
+    for (const auto& [pattern, time] : std::get<OrderedMap<Progress>>(*until)) {
+      for (const std::string& name : matching(pattern, names, each.name, "freeze_until")) {
+        begins.emplace(state.find(prefix + name), steps(time));  // the first pattern counts
+        forever.erase(name);
       }
     }
   }
+  for (const std::string& name : forever) state.set_trainable(state.find(prefix + name), false);
+}
+
+void Assembly::freeze(StateSpec& state, const StepsOf& steps) {
+  std::map<int, std::int64_t> begins;
+  for (const NamedModel& each : models) freeze(state, each, steps, begins);
+  std::set<std::int64_t> times;
+  for (const auto& [parameter, begin] : begins) times.insert(begin);
+  stage_begins_.assign(times.begin(), times.end());
+  for (const auto& [parameter, begin] : begins)
+    stages_[parameter] = 1 + static_cast<int>(std::distance(times.begin(), times.find(begin)));
+}
+
+bool Assembly::frozen_now(const Model& used, std::string_view name, const StateSpec& state) const {
+  if (!used.freezes_all()) return false;
+  const std::string prefix = prefix_of(name);
+  for (int i = 0; i < state.size(); ++i) {
+    if (!state[i].trainable || !state[i].name.starts_with(prefix)) continue;
+    const auto later = stages_.find(i);
+    if (later == stages_.end() || later->second <= stage) return false;
+  }
+  return true;
 }
 
 std::vector<std::string> Assembly::models_of(std::size_t optimizer) const {
@@ -153,9 +200,9 @@ std::vector<std::string> Assembly::models_of(std::size_t optimizer) const {
   return all;
 }
 
-void Assembly::declare_groups(StateSpec& state) {
+void Assembly::declare_groups(StateSpec& state, const StepsOf& steps) {
   require(groups_.empty(), "parameters are grouped once");
-  freeze(state);
+  freeze(state, steps);
   for (std::size_t i = 0; i < optimizers.size(); ++i) {
     try {
       declare_groups(state, i);
@@ -164,10 +211,15 @@ void Assembly::declare_groups(StateSpec& state) {
       throw ConfigError({{optimizers[i].source, "", error.what()}}, 1);
     }
   }
+  if (!groups_.empty() && std::ranges::none_of(groups_, [](const Group& group) { return group.stage == 0; })) {
+    fail(ErrorKind::config, "freeze_until leaves nothing to train before step {}; leave some parameters free",
+         stage_begins_.front());
+  }
 }
 
 void Assembly::declare_groups(StateSpec& state, std::size_t index) {
-  const auto& [optimizer_name, optimizer, source] = optimizers[index];
+  const std::string& optimizer_name = optimizers[index].name;
+  const Optimizer* optimizer = optimizers[index].optimizer;
   std::vector<Unowned> unowned;
   std::vector<std::string> names;
   for (const std::string& model_name : models_of(index)) {
@@ -187,7 +239,15 @@ void Assembly::declare_groups(StateSpec& state, std::size_t index) {
     const std::string name = optimizer_name.empty() ? group
                              : group == rest_group  ? optimizer_name
                                                     : optimizer_name + "." + group;
-    groups_.push_back({name, state.make_group("parameters/" + name, members), overrides, index});
+    std::map<int, std::vector<int>> by_stage;
+    for (const int member : members) {
+      const auto later = stages_.find(member);
+      by_stage[later == stages_.end() ? 0 : later->second].push_back(member);
+    }
+    for (const auto& [from, own] : by_stage) {
+      const std::string staged = from == 0 ? name : fmt::format("{}.stage{}", name, from);
+      groups_.push_back({staged, state.make_group("parameters/" + staged, own), overrides, index, from});
+    }
   };
   for (const auto& [name, group] : optimizer->groups) {
     if (name == rest_group)
@@ -206,7 +266,8 @@ Values Assembly::apply_model(Builder& builder, std::string_view name, const Valu
     return from == to ? value : builder.apply1("cast", nn::attributes(CastAttributes(to)), {value});
   };
   const Model& used = model(name);
-  const Builder::ModelScope scope(builder, prefix_of(name), builder.training() && !used.frozen());
+  const Builder::ModelScope scope(builder, prefix_of(name),
+                                  builder.training() && !frozen_now(used, name, builder.graph().state_spec()));
   Values given;
   for (const Value& input : inputs) given.push_back(cast(input, activations));
   Values outputs = used.build(builder, given);
@@ -282,8 +343,7 @@ Value Assembly::total_weight(Builder& builder, std::string_view optimizer, Value
   return phase == Phase::finish ? total : Value();
 }
 
-void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer,
-                        Value weight) const {
+void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer, Value weight) {
   require(phase != Phase::evaluate && !groups_.empty(), "nothing to optimize");
   const auto found = std::ranges::find(optimizers, optimizer, &NamedOptimizer::name);
   if (found == optimizers.end()) {
@@ -292,46 +352,110 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::str
   }
   std::vector<Group> groups;
   std::ranges::copy_if(groups_, std::back_inserter(groups), [&](const Group& group) {
-    return group.optimizer == static_cast<std::size_t>(found - optimizers.begin());
+    return group.optimizer == static_cast<std::size_t>(found - optimizers.begin()) && group.stage <= stage;
   });
+  if (groups.empty()) return;  // all that it updates is frozen at this stage
   Graph& graph = builder.graph();
   Value weighted = objective;
   if (phase != Phase::whole)
     weighted = builder.apply1("scale", nullptr, {objective, weight ? weight : graph.scalar("batch_weight")});
   Values flat = gradients(builder, weighted, phase, groups);
   const Value total = weight && phase != Phase::whole ? total_weight(builder, optimizer, weight, phase) : Value();
-  if (phase == Phase::begin || phase == Phase::accumulate) return;
+  if (phase == Phase::begin || phase == Phase::accumulate) {
+    if (skip_nonfinite) finite_ = builder.apply1("is_finite", nullptr, {objective});
+    return;
+  }
   if (total) {
     const Value factor = builder.apply1("reciprocal", nullptr, {total});
-    for (Value& gradient : flat) gradient = builder.apply1("scale", nullptr, {gradient, factor});
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      flat[i] = builder.apply1("scale", nullptr, {flat[i], factor});
+      graph.update(flat_state(graph.state_spec(), "accumulated/" + groups[i].name, groups[i].parameters), flat[i]);
+    }
   }
 
   if (clip_grad_value) {
     for (Value& gradient : flat)
       gradient = builder.apply1("clamp", nullptr, {gradient, graph.constant(*clip_grad_value)});
   }
-  Value norm, scale, finite;
-  if (clip_grad_norm || (skip_nonfinite && phase == Phase::finish)) norm = builder.apply1("global_norm", nullptr, flat);
+  Value norm, scale;
+  if (clip_grad_norm || skip_nonfinite) norm = builder.apply1("global_norm", nullptr, flat);
   if (clip_grad_norm) scale = builder.apply1("clip_factor", nullptr, {norm, graph.constant(*clip_grad_norm)});
-  if (skip_nonfinite) {
-    // The losses of an update's earlier batches are known only by their gradients.
-    finite = builder.apply1("is_finite", nullptr, norm ? Values{objective, norm} : Values{objective});
-  }
+  if (skip_nonfinite) finite_ = builder.apply1("is_finite", nullptr, {objective, norm});
   for (std::size_t i = 0; i < groups.size(); ++i) {
     found->optimizer->build(builder,
-                            {groups[i].name, groups[i].parameters, flat[i], scale, finite, groups[i].overrides});
+                            {groups[i].name, groups[i].parameters, flat[i], scale, finite_, groups[i].overrides});
   }
+}
+
+namespace {
+
+// state + factor * value becomes the state's next version, which is returned.
+Value add_to(Builder& builder, int state, double factor, Value value) {
+  Graph& graph = builder.graph();
+  const Value next =
+      builder.apply1("accumulate", nn::attributes(AccumulateAttributes(factor)), {graph.latest(state), value});
+  graph.update(state, next);
+  return next;
+}
+
+bool ends_update(Phase phase) {
+  return phase == Phase::whole || phase == Phase::finish;
+}
+
+}  // namespace
+
+// Saved state other than the optimizer's, which has the flag already, keeps its value where `finite` is 0.
+void Assembly::skip(Builder& builder, const StepProgram& program, std::int64_t samples, Value finite) {
+  Graph& graph = builder.graph();
+  const auto made_by_optimizer = [&](const Graph::Update& update) {
+    const std::vector<int>& inputs = graph.nodes()[graph.info(update.value).node].inputs;
+    return std::ranges::find(inputs, finite.id()) != inputs.end();
+  };
+  for (const Graph::Update update : std::vector<Graph::Update>(graph.updates())) {
+    if (!graph.state_spec()[update.state].saved || made_by_optimizer(update)) continue;
+    const Value next(&graph, update.value);
+    graph.update(update.state, builder.apply1("select", nullptr, {finite, next, graph.state(update.state)}));
+  }
+  // All are counted as skipped, and taken off again where they were not.
+  const std::string name =
+      program.entry == 0 ? "skipped_updates" : fmt::format("skipped_updates_{}", program.entry + 1);
+  const double counts[] = {ends_update(program.phase) ? 1.0 : 0.0, static_cast<double>(samples)};
+  const Value one = graph.constant(1.0);
+  report(builder, program.split, name, {{one, counts[0]}, {one, counts[1]}});
+  Reported& reported = *std::ranges::find(reported_.find(program.split)->second, name, &Reported::name);
+  reported.skipped = true;
+  reported.entry = program.entry;
+  for (std::size_t i = 0; i < 2; ++i) add_to(builder, reported.sums[i], -counts[i], finite);
+}
+
+void Assembly::guard(Builder& builder, const StepProgram& program, std::int64_t samples) {
+  Graph& graph = builder.graph();
+  const Builder::Scope scope(builder, "trainer.on_nan");
+  Values losses;
+  for (Reported& reported : reported_[std::string(program.split)]) {
+    const auto updated = [&](const Graph::Update& update) { return update.state == reported.sums.front(); };
+    if (reported.skipped || std::ranges::none_of(graph.updates(), updated)) continue;
+    reported.entry = program.entry;
+    if (!reported.metric) losses.push_back(graph.latest(reported.sums.front()));
+  }
+  if (const Value finite = std::exchange(finite_, {})) skip(builder, program, samples, finite);
+  if (!ends_update(program.phase)) return;
+  const std::string name = fmt::format("health/finite_updates/{}", program.entry);
+  const int count = graph.state_spec().declare({name, {DType::f64, {}}, Init::zeros()});
+  finite_updates_.resize(std::max<std::size_t>(finite_updates_.size(), program.entry + 1), -1);
+  finite_updates_[program.entry] = count;
+  add_to(builder, count, 1.0, builder.apply1("is_finite", nullptr, losses));
 }
 
 void Assembly::report(Builder& builder, std::string_view split, std::string_view name,
                       const std::vector<Metric::Term>& terms, const Metric* metric) {
+  if (metrics->is_off(name)) return;
   Graph& graph = builder.graph();
   std::vector<int> sums;
   for (const Metric::Term& term : terms) {
     const int sum = graph.state_spec().declare(
         {fmt::format("metrics/{}/{}/{}", split, name, sums.size()), {DType::f64, {}}, Init::zeros()});
-    graph.update(sum, builder.apply1("accumulate", nn::attributes(AccumulateAttributes(term.factor)),
-                                     {graph.latest(sum), term.value}));
+    add_to(builder, sum, term.factor, term.value);
     sums.push_back(sum);
   }
   std::vector<Reported>& known = reported_.try_emplace(std::string(split)).first->second;
@@ -349,6 +473,7 @@ const std::vector<Assembly::Reported>& Assembly::reported(std::string_view split
 }
 
 double Assembly::finish(const Reported& reported, std::span<const double> sums, double samples) {
+  if (reported.skipped) return sums[0];
   if (reported.metric) return reported.metric->finish(sums, samples);
   return sums[0] / (sums.size() > 1 ? sums[1] : samples);
 }

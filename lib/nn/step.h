@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -39,8 +40,15 @@ struct Batch {
 };
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
-/// single one is `whole`.
-enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate };
+/// single one is `whole`. `refresh` is an evaluation that computes running statistics anew; steps see `evaluate`.
+enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate, refresh };
+
+/// What a graph of a step is for.
+struct StepProgram {
+  Phase phase = Phase::whole;
+  std::string_view split;
+  int entry = 0;  ///< one of Step::entries()
+};
 
 /// The parts of an experiment that steps are assembled from, and what they have in common: gradients, clipping,
 /// updates, metric sums.
@@ -57,26 +65,36 @@ struct Assembly {
   std::vector<NamedModel> models;
   std::vector<NamedOptimizer> optimizers;
   const Component<Loss>* loss = nullptr;  ///< null where the spec has none
-  const Named<Metric>* metrics = nullptr;
+  const Metrics* metrics = nullptr;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
   DType activations = DType::f32;  ///< element type of what lies between the model's input and its output
-  bool skip_nonfinite = false;     ///< the optimizer's updates commit only if the loss is finite
+  bool skip_nonfinite = false;     ///< updates whose loss or gradients are not finite change nothing
+  int stage = 0;                   ///< of the graph that is being built: see stage_begins()
 
   /// A sum of metrics: its state variable, by split.
   struct Reported {
     std::string name;                ///< "loss", "accuracy"
     std::vector<int> sums;           ///< f64 scalars in the StateSpec
     const Metric* metric = nullptr;  ///< null: the first sum over the second, or over the samples if it is the only one
+    int entry = 0;                   ///< the program of an update that computes it
+    bool skipped = false;            ///< the sums are updates that were skipped, and their samples
   };
 
+  /// How many updates a duration is.
+  using StepsOf = std::function<std::int64_t(const Progress&)>;
   /// Freezes what the models freeze and groups the other trainable parameters as the optimizers say, once, before the
   /// first training graph: call it when all models have been built. A group is laid out as "parameters/<group>". Throws
-  /// a config Error for a pattern that matches nothing, naming the nearest parameters.
-  void declare_groups(StateSpec& state);
+  /// a config Error for a pattern that matches nothing, naming the nearest parameters. `steps` turns the times of
+  /// `freeze_until` into updates. Parameters that it frees later have groups of their own, "<group>.stage<n>", so that
+  /// an optimizer is one launch for each group and stage; their slots begin when they do.
+  void declare_groups(StateSpec& state, const StepsOf& steps = {});
+  /// With which updates more parameters begin to be trained: stage n + 1 begins with the n-th, stage 0 with the first.
+  const std::vector<std::int64_t>& stage_begins() const { return stage_begins_; }
   /// A model's outputs for f32 or integer inputs, f32 again whatever `activations` are. `name` is empty for the only
   /// model; a config Error lists the models if there is none of that name. Parameters are "model/<path>", or
-  /// "models/<name>/<path>" where there are several. A frozen model is built as in evaluation.
+  /// "models/<name>/<path>" where there are several. A model of which nothing is trained at this stage because `freeze`
+  /// says "*" is built as in evaluation.
   Values apply_model(Builder& builder, std::string_view name, const Values& inputs) const;
   const Model& model(std::string_view name) const;
   /// "model/" or "models/<name>/".
@@ -92,10 +110,15 @@ struct Assembly {
   /// by the scalar "batch_weight": this batch's samples over the update's; or, if `weight` is given, by that, this
   /// batch's weight, over the sum of the update's. The gradients lie in the state "gradients/<group>", the sums of an
   /// update's batches in "accumulated/<group>"; neither is saved. A config Error names parameters that the objective
-  /// does not depend on.
-  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {},
-                Value weight = {}) const;
-  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>".
+  /// does not depend on. Call it last.
+  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}, Value weight = {});
+  /// The last part of a training program. "health/finite_updates/<entry>" counts the updates after which the epoch's
+  /// losses are finite. With skip_nonfinite the updates of all saved state that optimize() does not make hang on the
+  /// flag that its own hang on, and "skipped_updates" is reported.
+  void guard(Builder& builder, const StepProgram& program, std::int64_t samples);
+  /// Index of "health/finite_updates/<entry>" (f64) by entry; empty before guard().
+  const std::vector<int>& finite_updates() const { return finite_updates_; }
+  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>", unless the experiment has that name off.
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
   /// What graphs of that split report, in order of first appearance.
@@ -109,8 +132,13 @@ struct Assembly {
     int parameters;
     const ParameterGroup* overrides;
     std::size_t optimizer;  ///< index
+    int stage;              ///< with which it begins to be trained
   };
-  void freeze(StateSpec& state) const;
+  void freeze(StateSpec& state, const StepsOf& steps);
+  void freeze(StateSpec& state, const NamedModel& model, const StepsOf& steps,
+              std::map<int, std::int64_t>& begins) const;
+  /// Whether nothing of the model is trained at the stage that is being built.
+  bool frozen_now(const Model& model, std::string_view name, const StateSpec& state) const;
   void declare_groups(StateSpec& state, std::size_t optimizer);
   /// Names of the models that an optimizer updates.
   std::vector<std::string> models_of(std::size_t optimizer) const;
@@ -119,15 +147,14 @@ struct Assembly {
   /// The sum of the update's weights, in `finish`; null before.
   Value total_weight(Builder& builder, std::string_view optimizer, Value weight, Phase phase) const;
 
-  std::vector<Group> groups_;
-  std::map<std::string, std::vector<Reported>, std::less<>> reported_;
-};
+  void skip(Builder& builder, const StepProgram& program, std::int64_t samples, Value finite);
 
-/// What a graph of a step is for.
-struct StepProgram {
-  Phase phase = Phase::whole;
-  std::string_view split;
-  int entry = 0;  ///< one of Step::entries()
+  std::vector<Group> groups_;
+  std::vector<std::int64_t> stage_begins_;
+  std::map<int, int> stages_;  ///< of parameters that are not trained from the start
+  Value finite_;               ///< of the program that is being built: i32 scalar, or null
+  std::vector<int> finite_updates_;
+  std::map<std::string, std::vector<Reported>, std::less<>> reported_;
 };
 
 /// A loss of a step.

@@ -199,11 +199,27 @@ class IsFinite final : public Op {
  public:
   std::string_view name() const override { return "is_finite"; }
   Types infer(const Attributes&, InputTypes inputs) const override {
-    for (const TensorType* input : inputs) expect_scalar(name(), input);
+    for (const TensorType* input : inputs)
+      expect_scalar(name(), input, input && input->dtype == DType::f64 ? DType::f64 : DType::f32);
     return {{DType::i32, {}}};
   }
   void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
     outputs[0][0] = std::ranges::all_of(inputs, [](const RefTensor* input) { return std::isfinite((*input)[0]); });
+  }
+};
+
+/// a or b, as the flag says
+class Select final : public Op {
+ public:
+  std::string_view name() const override { return "select"; }
+  Types infer(const Attributes&, InputTypes inputs) const override {
+    expect_operands(name(), inputs, 3, 3);
+    expect_scalar(name(), inputs[0], DType::i32);
+    expect_same_type(name(), *inputs[1], *inputs[2]);
+    return {*inputs[1]};
+  }
+  void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
+    outputs[0].data = inputs[(*inputs[0])[0] != 0.0 ? 1 : 2]->data;
   }
 };
 
@@ -280,6 +296,7 @@ const RegisterOp<Power> power;
 const RegisterOp<Increment> increment;
 const RegisterOp<Reciprocal> reciprocal;
 const RegisterOp<IsFinite> is_finite;
+const RegisterOp<Select> select;
 const RegisterOp<Clamp> clamp;
 const RegisterOp<Cast> cast;
 const RegisterOp<Dropout> dropout;

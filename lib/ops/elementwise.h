@@ -22,7 +22,8 @@ struct AddAttributes final : Attributes {
 
 /// "increment": (n i64) -> n + 1.
 /// "reciprocal": (s f32 scalar) -> 1 / s. No gradient flows through it: it is for numbers that a policy drives.
-/// "is_finite": (scalars...) -> i32 1 if all are finite, else 0.
+/// "is_finite": (scalars of f32 or f64...) -> i32 1 if all are finite, else 0.
+/// "select": (flag i32 scalar, a, b of a's type) -> a where the flag is not 0, else b, to the bit.
 /// "clamp": (x) -> min(max(x, -limit), limit); limit is an f32 scalar input: (x, limit).
 
 /// "power": (x) -> x^exponent where x > 0, else 0: negative exponents and fractions of them stay finite.

@@ -133,15 +133,18 @@ class MovingAverage final : public Op {
  public:
   std::string_view name() const override { return "moving_average"; }
   Types infer(const Attributes&, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 2, 2);
+    expect_operands(name(), inputs, 2, 3);
     expect_same_type(name(), *inputs[0], *inputs[1]);
+    if (const TensorType* rate = operand(inputs, 2)) expect_scalar(name(), rate);
     return {*inputs[0]};
   }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
     const auto& own = as<MovingAverageAttributes>(attributes);
+    const RefTensor* given = operand(inputs, 2);
+    const double rate = given ? (*given)[0] : own.rate;
     for (std::int64_t i = 0; i < outputs[0].size(); ++i) {
-      const double old = (*inputs[0])[i];
-      outputs[0][i] = old + own.rate * (own.scale * (*inputs[1])[i] - old);
+      const double old = (*inputs[0])[i], fresh = own.scale * (*inputs[1])[i];
+      outputs[0][i] = rate == 0.0 ? old : rate == 1.0 ? fresh : old + rate * (fresh - old);
     }
   }
   Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {

@@ -36,7 +36,9 @@ struct LayerNormAttributes final : Attributes {
   std::string text() const override;
 };
 
-/// "moving_average": (old, new) -> old + rate (scale * new - old), elementwise; rate and scale are attributes.
+/// "moving_average": (old, new, rate f32 scalar or left out) -> old + rate (scale * new - old), elementwise, for rates
+/// from 0 to 1. `scale` is an attribute, and so is `rate` where the operand is left out. Rate 0 gives old and rate 1
+/// scale * new to the last bit: from 1/2 on it is scale * new - (1 - rate) (scale * new - old), as torch.lerp has it.
 struct MovingAverageAttributes final : Attributes {
   double rate = 0.1;
   double scale = 1.0;

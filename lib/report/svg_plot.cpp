@@ -53,14 +53,31 @@ struct Axis {
   std::vector<double> ticks;
   double from_pixel;
   double to_pixel;
+  bool logarithmic = false;
 
   double pixel(double value) const {
-    return from_pixel + (value - ticks.front()) / (ticks.back() - ticks.front()) * (to_pixel - from_pixel);
+    const auto place = [&](double of) { return logarithmic ? std::log10(of) : of; };
+    const double low = place(ticks.front()), high = place(ticks.back());
+    return from_pixel + (place(value) - low) / (high - low) * (to_pixel - from_pixel);
   }
 };
 
 bool finite(const Curve::Point& point) {
   return std::isfinite(point.x) && std::isfinite(point.y);
+}
+
+// Powers of ten that span [low, high]; with 2 and 5 times of them where there are few.
+std::vector<double> decades(double low, double high) {
+  constexpr double slack = 1e-9;
+  const auto first = std::llround(std::floor(std::log10(low) + slack));
+  const auto last = std::max(std::llround(std::ceil(std::log10(high) - slack)), first + 1);
+  std::vector<double> ticks;
+  for (auto power = first; power <= last; ++power) {
+    const double ten = std::pow(10.0, static_cast<double>(power));
+    ticks.push_back(ten);
+    if (last - first <= 2 && power < last) ticks.insert(ticks.end(), {2 * ten, 5 * ten});
+  }
+  return ticks;
 }
 
 Axis axis_of(const Panel& panel, double Curve::Point::*coordinate, int count, double from_pixel, double to_pixel) {
@@ -71,6 +88,10 @@ Axis axis_of(const Panel& panel, double Curve::Point::*coordinate, int count, do
       low = std::min(low, point.*coordinate);
       high = std::max(high, point.*coordinate);
     }
+  }
+  if (panel.log_x && coordinate == &Curve::Point::x) {
+    if (low > high) low = 1.0, high = 10.0;
+    return {decades(low, high), from_pixel, to_pixel, true};
   }
   if (low > high) low = 0.0, high = 1.0;
   return {nice_ticks(low, high, count), from_pixel, to_pixel};

@@ -20,6 +20,7 @@ struct Panel {
   std::string x_label;
   std::string y_label;
   std::vector<Curve> curves;
+  bool log_x = false;  ///< a logarithmic axis; all x are positive
 };
 
 /// A picture of the panels, one below the other, as a complete SVG document.

@@ -86,8 +86,10 @@ class SchemaWriter {
       case Form::integer:
         return or_reference(bounded({{"type", "integer"}}, constraints));
       case Form::number:
-      case Form::live:
         return or_reference(bounded({{"type", "number"}}, constraints));
+      case Form::live:
+        return any_of(or_reference(bounded({{"type", "number"}}, constraints)),
+                      {{"type", "string"}, {"pattern", "^values\\."}});
       case Form::string:
       case Form::path:
         return text(constraints);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "schema/bind.h"
 #include "schema/duration.h"
+#include "schema/named_values.h"
 #include "schema/scalar.h"
 
 namespace trainctl::detail {
@@ -116,8 +117,15 @@ void read_leaf(double& value, const Node& node, Diagnostics& diagnostics) {
 }
 
 void read_leaf(Live& value, const Node& node, Diagnostics& diagnostics) {
-  read_leaf(value.value, node, diagnostics);
+  value = Live();
   value.path = diagnostics.path();
+  value.source = node.source();
+  if (node.is_scalar() && node.text().starts_with(values_prefix)) {
+    value.value = std::nan("");
+    value.name = value.path = node.text();
+    return;
+  }
+  read_leaf(value.value, node, diagnostics);
 }
 
 void read_leaf(std::string& value, const Node& node, Diagnostics& diagnostics) {
@@ -185,7 +193,7 @@ Node write_leaf(double value) {
   return Node::scalar(number_text(value));
 }
 Node write_leaf(const Live& value) {
-  return Node::scalar(number_text(value.value));
+  return Node::scalar(value.name.empty() ? number_text(value.value) : value.name);
 }
 Node write_leaf(const Progress& value) {
   return Node::scalar(to_text(value));

@@ -14,7 +14,8 @@
 //   const Register<Layer, Conv2d> registered{"conv2d"};
 //
 // Defaults are those of a default-constructed T. A T may also have `void check(Diagnostics&, const Node&) const` for
-// what concerns several fields; it is called when each field alone is right.
+// what concerns several fields; it is called when each field alone is right. And it may have `void link(Diagnostics&)`
+// to connect fields that name each other; it is called when all have been read, right or wrong.
 #pragma once
 
 #include <memory>
@@ -125,6 +126,8 @@ class Schema {
     if constexpr (requires(const T& t, Diagnostics& d, const Node& n) { t.check(d, n); }) {
       check([](const T& object, Diagnostics& diagnostics, const Node& node) { object.check(diagnostics, node); });
     }
+    if constexpr (requires(T & t, Diagnostics & d) { t.link(d); })
+      info_.link = [](void* object, Diagnostics& diagnostics) { static_cast<T*>(object)->link(diagnostics); };
     return std::move(info_);
   }
 
@@ -161,7 +164,9 @@ template <typename T>
 void read(T& target, const Node& node, Diagnostics& diagnostics) {
   const std::string path = diagnostics.path();
   type_of<T>().read(&target, node, diagnostics);
-  detail::visit(target, path, [](Live& live, const std::string& at) { live.path = at; });
+  detail::visit(target, path, [](Live& live, const std::string& at) {
+    if (live.name.empty()) live.path = at;
+  });
 }
 
 /// Reads a whole tree; throws ConfigError with every error.

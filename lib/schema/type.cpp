@@ -66,6 +66,11 @@ void read_field(const FieldInfo& field, void* object, const Node& node, Diagnost
   const Diagnostics::Scope scope(diagnostics, field.name);
   const std::size_t errors = diagnostics.total();
   field.type->read(member(field, object), node, diagnostics);
+  if (field.type->visit_live) {
+    field.type->visit_live(member(field, object), "", [&](Live& live, const std::string&) {
+      if (!live.range) live.range = &field.constraints;  // an inner field has set its own
+    });
+  }
   if (diagnostics.total() > errors || (field.constraints.empty() && !holds_numbers(*field.type))) return;
   const Node value = field.type->write(member(field, object));
   if (is_empty(value) || !checks_itself(*field.type)) check_constraints(field.constraints, value, node, diagnostics);
@@ -78,6 +83,8 @@ std::optional<double> leading_number(const std::string& text) {
 
 std::string broken(const Constraint& constraint, const Node& value) {
   using Rule = Constraint::Rule;
+  const bool numeric = constraint.rule <= Rule::below;
+  if (numeric && !leading_number(value.text())) return "";  // a name of a number, which link_values() judges
   const double number = leading_number(value.text()).value_or(0.0);
   const std::string bound = number_text(constraint.bound);
   switch (constraint.rule) {
@@ -251,6 +258,7 @@ void read_object(const ObjectInfo& info, void* object, const Node& map, Diagnost
     if (field.required && !map.find(field.name))
       diagnostics.error(map, fmt::format("'{}' is missing: {}", field.name, field.doc));
   }
+  if (info.link) info.link(object, diagnostics);
   if (diagnostics.total() > errors) return;
   for (const auto& check : info.checks) check(object, diagnostics, map);
 }

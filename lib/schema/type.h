@@ -106,6 +106,7 @@ struct ObjectInfo {
   std::vector<std::string> examples;                        ///< YAML
   std::vector<std::vector<std::string>> at_least_one = {};  ///< fields of which one must be given, for the JSON Schema
   std::vector<std::function<void(const void* object, Diagnostics&, const Node&)>> checks;
+  void (*link)(void* object, Diagnostics&) = nullptr;
 
   const FieldInfo* find(std::string_view field) const;
 };

@@ -27,11 +27,18 @@ struct Reference {
   Source source;
 };
 
+struct Constraint;
+
 /// A number that a policy may drive while training. `path` is its place in the spec ("optimizer.lr",
-/// "model.layers.3.p"), by which a policy's `target` finds it.
+/// "model.layers.3.p"), by which a policy's `target` finds it. Where the spec writes the name of an entry of `values`
+/// ("values.alpha") instead of a number, `path` is that entry's, so that all that name it are driven together, and
+/// `value` is not a number until link_values() has found it.
 struct Live {
   double value = 0.0;
   std::string path;
+  std::string name;                                ///< "values.alpha", or empty for a number of its own
+  Source source{};                                 ///< where it was written
+  const std::vector<Constraint>* range = nullptr;  ///< what the field that was read demands of the number
 
   Live() = default;
   Live(double v) : value(v) {}  // NOLINT: a plain number is a Live that nobody drives

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "graph/op.h"
 #include "graph/text_hash.h"
@@ -64,6 +65,32 @@ void check_embeddings(const Graph& graph, const Batch& batch) {
   }
 }
 
+/// State of the models that training moves and no optimizer owns. To be asked for before anything is frozen.
+std::vector<int> running_statistics(const StateSpec& state, const Assembly& assembly) {
+  std::vector<int> found;
+  for (const Assembly::NamedModel& model : assembly.models) {
+    if (model.model->frozen()) continue;
+    for (int i = 0; i < state.size(); ++i) {
+      if (state[i].name.starts_with(Assembly::prefix_of(model.name)) && !state[i].trainable &&
+          state[i].type.dtype == DType::f32)
+        found.push_back(i);
+    }
+  }
+  return found;
+}
+
+/// Why a policy cannot drive `target`, as advice; empty if it can. `named` are the numbers that entries of `values`
+/// give.
+std::string not_drivable(const std::string& target, const std::map<std::string, double>& numbers,
+                         const std::map<std::string, std::string>& named) {
+  if (const auto value = named.find(target); value != named.end())
+    return fmt::format("{} is what {} gives it; drive that.", target, value->second);
+  if (numbers.contains(target)) return {};
+  std::vector<std::string> names;
+  for (const auto& [path, number] : numbers) names.push_back(path);
+  return fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names));
+}
+
 std::string last_component(const std::string& path) {
   const auto dot = path.rfind('.');
   return dot == std::string::npos ? path : path.substr(dot + 1);
@@ -72,10 +99,12 @@ std::string last_component(const std::string& path) {
 }  // namespace
 
 std::string ProgramKey::text() const {
-  static constexpr const char* phases[] = {"whole step", "first of an update", "within an update", "last of an update",
-                                           "evaluation"};
-  return fmt::format("{}: {}{}, {} samples", split, phases[static_cast<int>(phase)],
-                     entry ? fmt::format(" (program {})", entry + 1) : "", samples);
+  static constexpr const char* phases[] = {"whole step",        "first of an update", "within an update",
+                                           "last of an update", "evaluation",         "refresh of running statistics"};
+  return fmt::format("{}: {}{}{}{}, {} samples", split, phases[static_cast<int>(phase)],
+                     entry ? fmt::format(" (program {})", entry + 1) : "",
+                     stage ? fmt::format(" (stage {} of freeze_until)", stage) : "",
+                     weights.empty() ? "" : fmt::format(" with averages.{}", weights), samples);
 }
 
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
@@ -98,6 +127,7 @@ Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> da
   assembly_.activations = spec.trainer.precision == Precision::bf16 ? DType::bf16 : DType::f32;
   assembly_.clip_grad_norm = spec.trainer.clip_grad_norm;
   assembly_.clip_grad_value = spec.trainer.clip_grad_value;
+  assembly_.skip_nonfinite = spec.trainer.on_nan == OnNan::skip;
 
   attempt(problems, Source(), [&] { build_all(); });
   problems.throw_if_any();
@@ -113,16 +143,26 @@ void Blueprint::build_all() {
   check_embeddings(*model_graph_, first);
   layers_ = builder.layers();
   Diagnostics problems;
-  const bool grouped = !trains() || attempt(problems, Source(), [&] { assembly_.declare_groups(state_); });
-  for (const ProgramKey& key : programs()) {
+  const std::vector<int> statistics = running_statistics(state_, assembly_);
+  const bool grouped = !trains() || attempt(problems, Source(), [&] { declare_groups(); });
+  if (trains() && grouped) declare_averages(statistics, problems);
+  std::vector<ProgramKey> keys = programs();
+  if (!assembly_.stage_begins().empty()) {
+    // The last stage of freeze_until declares all slots, so that a checkpoint does not depend on how long training is.
+    ProgramKey last = keys.front();
+    last.stage = static_cast<int>(assembly_.stage_begins().size());
+    for (last.entry = 0; last.entry < entries(); ++last.entry) keys.push_back(last);
+  }
+  for (const ProgramKey& key : keys) {
     // Without groups there are no updates; evaluation shows what else is wrong.
     if (!grouped && key.phase != Phase::evaluate) continue;
     if (!attempt(problems, Source(), [&] {
           const auto graph = build(key);
-          if (graph_hash_.empty()) graph_hash_ = hash_of(*graph);
+          if (graph_hash_.empty()) graph_hash_ = hash_without_guard(key, *graph);
         }))
       break;
   }
+  if (problems.ok()) check_metrics(assembly_.reported(split), problems);
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
   problems.throw_if_any();
 }
@@ -141,6 +181,32 @@ std::string Blueprint::hash_of(const Graph& graph) const {
     replace_all(text, streamed_position, "position");
   }
   return text_hash(text);
+}
+
+void Blueprint::declare_averages(const std::vector<int>& statistics, Diagnostics& problems) {
+  averages_.declare(state_, spec_.averages, statistics);
+  for (const auto& [name, average] : spec_.averages) {
+    if (const std::int64_t start = schedule_.steps(average->start); start > schedule_.total_steps)
+      note(problems, average.source(), fmt::format("averages.{}.start", name),
+           fmt::format("the average begins after {} steps, and training ends after {}", start, schedule_.total_steps));
+  }
+}
+
+void Blueprint::declare_groups() {
+  assembly_.declare_groups(state_, [&](const Progress& time) { return schedule_.steps(time); });
+  if (!assembly_.stage_begins().empty() && assembly_.stage_begins().back() >= schedule_.total_steps) {
+    log::warn(
+        "freeze_until: parameters that are frozen until step {} stay so, since trainer.max ends training after {}",
+        assembly_.stage_begins().back(), schedule_.total_steps);
+  }
+  for (const auto& [name, policy] : spec_.policies) {
+    for (std::string& added : policy->adds(state_)) added_.push_back(std::move(added));
+  }
+}
+
+int Blueprint::stage_at(std::int64_t step) const {
+  const auto& begins = assembly_.stage_begins();
+  return static_cast<int>(std::ranges::upper_bound(begins, step) - begins.begin());
 }
 
 void Blueprint::make_samplers() {
@@ -168,11 +234,18 @@ void Blueprint::settle(const std::string& name, const Component<Policy>& policy,
 
 void Blueprint::find_driven(Diagnostics& problems) {
   const std::map<std::string, double> numbers = live_numbers(spec_);
+  std::map<std::string, std::string> named;  // numbers that an entry of `values` gives
+  visit_live(spec_, "", [&](Live& live, const std::string& path) {
+    if (!live.name.empty()) named[path] = live.name;
+  });
   std::map<std::string, std::string> owners;
   if (spec_.optimizer) driven_.push_back({"optimizer.lr", "lr", numbers.at("optimizer.lr"), nullptr});
   for (const auto& [name, optimizer] : spec_.optimizers) {
     const std::string path = fmt::format("optimizers.{}.lr", name);
     driven_.push_back({path, fmt::format("lr/{}", name), numbers.at(path), nullptr});
+  }
+  for (const auto& [name, value] : spec_.values) {
+    if (value) driven_.push_back({value->path, value->path, value->value, nullptr});
   }
   for (const auto& [name, policy] : spec_.policies) {
     const std::string target(policy->target());
@@ -180,14 +253,11 @@ void Blueprint::find_driven(Diagnostics& problems) {
       settle(name, policy, NAN, problems);
       continue;
     }
-    const auto found = numbers.find(target);
-    if (found == numbers.end()) {
-      std::vector<std::string> names;
-      for (const auto& [path, value] : numbers) names.push_back(path);
-      note(problems, policy.source(), fmt::format("policies.{}.target", name),
-           fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names)));
+    if (const std::string fault = not_drivable(target, numbers, named); !fault.empty()) {
+      note(problems, policy.source(), fmt::format("policies.{}.target", name), fault);
       continue;
     }
+    const double base = numbers.at(target);
     const auto [owner, added] = owners.emplace(target, name);
     if (!added && !policy->follows()) {
       note(problems, policy.source(), fmt::format("policies.{}.target", name),
@@ -196,7 +266,7 @@ void Blueprint::find_driven(Diagnostics& problems) {
                        owner->second, target));
       continue;
     }
-    settle(name, policy, found->second, problems);
+    settle(name, policy, base, problems);
     context_.live.insert(target);
     const auto shown = std::ranges::find(driven_, target, &DrivenValue::path);
     if (!added) {
@@ -208,8 +278,15 @@ void Blueprint::find_driven(Diagnostics& problems) {
                          target.starts_with("optimizer.") && !target.starts_with("optimizer.groups.")
                              ? last_component(target)
                              : target,
-                         found->second, policy.get()});
+                         base, policy.get()});
     }
+  }
+  // A learning rate that a value gives is shown as that value is driven.
+  for (DrivenValue& shown : driven_) {
+    const auto shared = named.find(shown.path);
+    if (shared == named.end()) continue;
+    const DrivenValue& value = *std::ranges::find(driven_, shared->second, &DrivenValue::path);
+    shown = {value.path, shown.shown_as, value.base, value.policy, value.followers};
   }
 }
 
@@ -251,11 +328,46 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
 
 std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   auto graph = std::make_unique<Graph>(state_);
-  Builder builder(*graph, context_, key.phase != Phase::evaluate);
+  const bool evaluates = key.phase == Phase::evaluate || key.phase == Phase::refresh;
+  Builder builder(*graph, context_, !evaluates);
+  if (!key.weights.empty()) builder.stand_in(averages_.stand_ins(key.weights));
+  if (key.phase == Phase::refresh) builder.refresh(averages_.refreshed(key.weights));
   const Batch values = batch(builder, key.split, key.samples);
-  spec_.step->build(builder, assembly_, {key.phase, key.split, key.entry}, values);
+  assembly_.stage = key.stage;
+  const StepProgram program{evaluates ? Phase::evaluate : key.phase, key.split, key.entry};
+  spec_.step->build(builder, assembly_, program, values);
   check_embeddings(*graph, values);
+  if (key.phase == Phase::refresh) graph->keep_updates(averages_.refreshed(key.weights));
+  const bool ends_update = key.phase == Phase::whole || key.phase == Phase::finish;
+  if (ends_update && key.entry + 1 == entries()) averages_.update(builder);
+  if (!evaluates) assembly_.guard(builder, program, key.samples);
   return graph;
+}
+
+/// A run may go on with another `on_nan`: the hash is of the graph that skips nothing.
+std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& graph) {
+  if (!assembly_.skip_nonfinite) return hash_of(graph);
+  assembly_.skip_nonfinite = false;
+  const std::string hash = hash_of(*build(key));
+  assembly_.skip_nonfinite = true;
+  return hash;
+}
+
+ProgramKey Blueprint::evaluation(const std::string& split, std::int64_t samples) const {
+  const std::string& weights = spec_.trainer.evaluate.name;
+  return {Phase::evaluate, split, samples, 0, trains() && weights != model_weights ? weights : ""};
+}
+
+void Blueprint::add_refresh_programs(std::vector<ProgramKey>& keys) const {
+  if (!trains()) return;
+  const Sampler& train = sampler("train");
+  const std::int64_t full = train.options().batch_size, ragged = train.epoch_samples() % full;
+  for (const auto& [name, average] : spec_.averages) {
+    if (averages_.refreshed(name).empty()) continue;
+    if (train.epoch_samples() >= full) keys.push_back({Phase::refresh, "train", full, 0, name});
+    if (ragged && average->refresh_batches.value_or(train.batches()) >= train.batches())
+      keys.push_back({Phase::refresh, "train", ragged, 0, name});
+  }
 }
 
 std::vector<ProgramKey> Blueprint::programs() const {
@@ -263,9 +375,10 @@ std::vector<ProgramKey> Blueprint::programs() const {
   for (const auto& [name, sampler] : samplers_) {
     if (name == "train") continue;
     const std::int64_t batch = sampler->options().batch_size;
-    if (sampler->epoch_samples() >= batch) keys.push_back({Phase::evaluate, name, batch});
-    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back({Phase::evaluate, name, rest});
+    if (sampler->epoch_samples() >= batch) keys.push_back(evaluation(name, batch));
+    if (const std::int64_t rest = sampler->epoch_samples() % batch) keys.push_back(evaluation(name, rest));
   }
+  add_refresh_programs(keys);
   return keys;
 }
 
@@ -276,17 +389,20 @@ std::vector<ProgramKey> Blueprint::training_programs() const {
   const std::int64_t full = train.options().batch_size;
   const std::int64_t ragged = train.epoch_samples() % full;
   const std::int64_t accumulate = spec_.trainer.accumulate;
+  int stage = 0;
   const auto add = [&](Phase phase, std::int64_t samples) {
-    for (int entry = 0; entry < entries(); ++entry) keys.push_back({phase, "train", samples, entry});
+    for (int entry = 0; entry < entries(); ++entry) keys.push_back({phase, "train", samples, entry, "", stage});
   };
-  if (accumulate == 1) {
-    if (train.epoch_samples() >= full) add(Phase::whole, full);
-    if (ragged) add(Phase::whole, ragged);
-  } else {
-    for (const Phase phase : {Phase::begin, Phase::accumulate, Phase::finish}) add(phase, full);
-    const std::int64_t in_last_window = train.batches() % accumulate;  // batches of the epoch's last update
-    if (in_last_window == 1) add(Phase::whole, ragged ? ragged : full);
-    if (in_last_window != 1 && ragged) add(Phase::finish, ragged);
+  for (const int last = stage_at(schedule_.total_steps - 1); stage <= last; ++stage) {
+    if (accumulate == 1) {
+      if (train.epoch_samples() >= full) add(Phase::whole, full);
+      if (ragged) add(Phase::whole, ragged);
+    } else {
+      for (const Phase phase : {Phase::begin, Phase::accumulate, Phase::finish}) add(phase, full);
+      const std::int64_t in_last_window = train.batches() % accumulate;  // batches of the epoch's last update
+      if (in_last_window == 1) add(Phase::whole, ragged ? ragged : full);
+      if (in_last_window != 1 && ragged) add(Phase::finish, ragged);
+    }
   }
   return keys;
 }
@@ -306,7 +422,20 @@ std::vector<std::string> Blueprint::reported_names() const {
     for (const auto& reported : assembly_.reported(split)) names.push_back(fmt::format("{}/{}", split, reported.name));
   }
   for (const DrivenValue& value : driven_) names.push_back(value.shown_as);
+  if (spec_.trainer.on_nan == OnNan::rollback) names.emplace_back("rollbacks");
+  names.insert(names.end(), added_.begin(), added_.end());
   return names;
+}
+
+void Blueprint::check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const {
+  if (reported.empty())
+    note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
+  for (const auto& [name, metric] : spec_.metrics) {
+    if (std::ranges::find(reported, name, &Assembly::Reported::name) != reported.end()) continue;
+    note(problems, metric.source(), fmt::format("metrics.{}", name),
+         fmt::format("the step '{}' has nothing to hold its output against here, so it measures no metrics; remove it.",
+                     spec_.step.type()));
+  }
 }
 
 void Blueprint::check_monitors(Diagnostics& problems) const {
@@ -319,7 +448,13 @@ void Blueprint::check_monitors(Diagnostics& problems) const {
   for (const auto& [name, policy] : spec_.policies) {
     check(policy->monitor(), policy.source(), fmt::format("policies.{}.monitor", name));
   }
-  if (spec_.checkpoint && spec_.checkpoint->keep.best)
+  const bool has_best = spec_.checkpoint && spec_.checkpoint->keep.best;
+  for (const auto& [name, policy] : spec_.policies) {
+    if (!policy->needs_best() || has_best) continue;
+    note(problems, policy.source(), fmt::format("policies.{}", name),
+         "nothing says what is best: give checkpoint.keep.best a monitor and a mode.");
+  }
+  if (has_best)
     check(spec_.checkpoint->keep.best->monitor.name, spec_.checkpoint->keep.best->monitor.source,
           "checkpoint.keep.best.monitor");
 }

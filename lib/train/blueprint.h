@@ -22,7 +22,9 @@ struct ProgramKey {
   Phase phase = Phase::whole;
   std::string split = "train";
   std::int64_t samples = 0;
-  int entry = 0;  ///< which of the step's programs of an update
+  int entry = 0;             ///< which of the step's programs of an update
+  std::string weights = {};  ///< the average whose weights are used instead of the model's; empty: none
+  int stage = 0;             ///< which parameters it trains, by Blueprint::stage_at
   friend auto operator<=>(const ProgramKey&, const ProgramKey&) = default;
   /// "train whole 128", "val 1000": for tables and messages.
   std::string text() const;
@@ -52,6 +54,8 @@ class Blueprint {
 
   /// The graph of a program, fresh.
   std::unique_ptr<Graph> build(const ProgramKey& key);
+  /// The program of a validation batch, with the weights that `trainer.evaluate` names.
+  ProgramKey evaluation(const std::string& split, std::int64_t samples) const;
   /// Programs that a run of this spec may need: the phases of training with full and ragged batches, evaluation of
   /// every split.
   std::vector<ProgramKey> programs() const;
@@ -66,23 +70,32 @@ class Blueprint {
   /// Whether the split is read batch by batch: its state then has room for one batch, in order.
   bool streams(std::string_view split) const { return spec_.data.streams(data(split).bytes()); }
   const Schedule& schedule() const { return schedule_; }
+  const AverageStates& averages() const { return averages_; }
   /// Driven values, the learning rate first.
   const std::vector<DrivenValue>& driven() const { return driven_; }
   /// Programs that an update runs, one after the other.
   int entries() const { return spec_.step->entries(); }
+  /// Which parameters the update `step` trains, as a number that grows when `freeze_until` frees some.
+  int stage_at(std::int64_t step) const;
   /// The models' layers as one training batch builds them.
   const std::vector<BuiltLayer>& layers() const { return layers_; }
   /// The graph that layers() refers to.
   const Graph& model_graph() const { return *model_graph_; }
   /// Hash of the training graph of a full batch: what a checkpoint must agree on.
   const std::string& graph_hash() const { return graph_hash_; }
+  /// Names of what policies add to reports, in the policies' order.
+  const std::vector<std::string>& added_names() const { return added_; }
   /// Names of all values that reports will hold ("train/loss", "val/accuracy", "lr").
   std::vector<std::string> reported_names() const;
 
  private:
   bool trains() const { return data_.contains("train"); }
   std::vector<ProgramKey> training_programs() const;
+  void add_refresh_programs(std::vector<ProgramKey>& keys) const;
+  void declare_averages(const std::vector<int>& statistics, Diagnostics& problems);
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
+  std::string hash_without_guard(const ProgramKey& key, const Graph& graph);
+  void declare_groups();
   void make_samplers();
   void make_schedule();
   void find_driven(Diagnostics& problems);
@@ -90,6 +103,7 @@ class Blueprint {
   void build_all();
   /// The hash of a training graph; the same whether its data are streamed or not, as the numbers are.
   std::string hash_of(const Graph& graph) const;
+  void check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const;
   void check_monitors(Diagnostics& problems) const;
 
   ExperimentSpec& spec_;
@@ -99,7 +113,9 @@ class Blueprint {
   BuildContext context_;
   Assembly assembly_;
   Schedule schedule_;
+  AverageStates averages_;
   std::vector<DrivenValue> driven_;
+  std::vector<std::string> added_;  ///< names of what policies add to reports
   std::vector<BuiltLayer> layers_;
   std::unique_ptr<Graph> model_graph_;
   std::string graph_hash_;

@@ -38,6 +38,18 @@ std::string source_prefix(const CheckpointReader& reader, const InitFrom& from, 
 
 }  // namespace
 
+void expect_average(const CheckpointReader& reader, const std::string& average, ErrorKind kind) {
+  std::vector<std::string> names{model_weights};
+  for (const auto& entry : reader.arrays()) {
+    if (!entry.path.starts_with("average/")) continue;
+    const std::string name = entry.path.substr(8, entry.path.find('/', 8) - 8);
+    if (name == average) return;
+    if (names.back() != name) names.push_back(name);
+  }
+  fail(kind, "{}: has no weights '{}'; it holds {}.{}", reader.path().string(), average, join(names, ", "),
+       suggestion(average, names));
+}
+
 InitialWeights::InitialWeights(const ExperimentSpec& spec, const StateSpec& state) {
   if (spec.model && spec.model->init_from) read("", *spec.model->init_from, state);
   for (const auto& [name, model] : spec.models) {
@@ -48,13 +60,16 @@ InitialWeights::InitialWeights(const ExperimentSpec& spec, const StateSpec& stat
 void InitialWeights::read(const std::string& model_name, const InitFrom& from, const StateSpec& state) {
   const CheckpointReader reader = open_run_or_checkpoint(from.checkpoint.value);
   const std::string theirs = source_prefix(reader, from, model_name), ours = Assembly::prefix_of(model_name);
+  if (from.weights != model_weights) expect_average(reader, from.weights, ErrorKind::data);
   std::string differences;
   std::size_t taken = 0;
   for (int i = 0; i < state.size(); ++i) {
     if (!state[i].name.starts_with(ours)) continue;
     const std::string name = state[i].name.substr(ours.size());
     if (!matches_any(from.match, name)) continue;
-    const CheckpointReader::Entry* entry = reader.find(theirs + name);
+    const CheckpointReader::Entry* entry = nullptr;
+    if (from.weights != model_weights) entry = reader.find(average_path(from.weights, theirs + name));
+    if (!entry) entry = reader.find(theirs + name);
     if (!entry || entry->type != state[i].type) {
       differences +=
           fmt::format("\n  {}: {}, expected {}", name, entry ? entry->type.text() : "missing", state[i].type.text());

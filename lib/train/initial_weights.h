@@ -4,10 +4,15 @@
 #include <cstddef>
 #include <vector>
 
+#include "base/error.h"
 #include "program/state_store.h"
+#include "store/checkpoint.h"
 #include "train/spec.h"
 
 namespace trainctl {
+
+/// An Error of that kind, which lists those there are, unless the checkpoint holds an average of that name.
+void expect_average(const CheckpointReader& reader, const std::string& average, ErrorKind kind);
 
 /// What the models' `init_from` name, read and checked.
 class InitialWeights {

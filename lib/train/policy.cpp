@@ -31,6 +31,11 @@ std::string Policy::settle(double, const Schedule&) {
   return {};
 }
 void Policy::report(const HistoryRecord&, Requests&) {}
+std::vector<std::string> Policy::adds(const StateSpec&) {
+  return {};
+}
+void Policy::measure(const StateStore&, bool) {}
+void Policy::happened(const Event&, Requests&) {}
 void Policy::restore(const NamedValues&) {}
 
 }  // namespace trainctl

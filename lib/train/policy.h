@@ -2,13 +2,18 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "schema/schema.h"
 #include "store/history.h"
 
 namespace trainctl {
+
+class StateSpec;
+class StateStore;
 
 /// How long training is, for turning durations into steps. Steps are optimizer updates.
 struct Schedule {
@@ -27,6 +32,17 @@ struct Requests {
   std::string stop_reason;
   /// Training is to end after this report. The first reason given stays.
   void ask_stop(std::string reason);
+};
+
+/// What a report has come to, for policies that act outside of training. Its history and, where one was due, its
+/// checkpoint are written.
+struct Event {
+  std::string_view policy;  ///< the name in the spec of the policy that is told
+  const HistoryRecord& record;
+  std::filesystem::path run;  ///< the run's directory
+  bool epoch = false;         ///< an epoch has ended
+  bool best = false;          ///< the best report so far, by checkpoint.keep.best
+  bool end = false;           ///< training has ended, for good
 };
 
 /// A policy. One file each in lib/train/policies. Policies act in the order of the spec, and each sees what those
@@ -52,6 +68,18 @@ struct Policy {
   /// What report() keeps, by name; read back by restore().
   virtual NamedValues state() const { return {}; }
   virtual void restore(const NamedValues& state);
+  /// Names of the values that it adds to each report. Called once, when the parameters are known.
+  virtual std::vector<std::string> adds(const StateSpec& state);
+  /// Updates have come to where a report is due; validation comes next. Reads from the state what added() will give,
+  /// and keeps it as part of state(). `accumulated`: the last update was made of several batches.
+  virtual void measure(const StateStore& store, bool accumulated);
+  /// Values of the names that adds() gave, in that order.
+  virtual std::vector<double> added() const { return {}; }
+  /// A report is done with. Told again of the last one when a run goes on, since what an event is to bring about may
+  /// not have been done when the run was ended.
+  virtual void happened(const Event& event, Requests& requests);
+  /// Whether it waits for the best report, which takes a `checkpoint.keep.best`.
+  virtual bool needs_best() const { return false; }
   /// Name of a value that report() needs ("val/loss"), so that a missing one is found before training; empty if none.
   virtual std::string_view monitor() const { return {}; }
 };

@@ -1,6 +1,7 @@
 #include "train/session.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -173,6 +174,8 @@ void Session::clear_sums(std::string_view split) {
   for (const auto& reported : blueprint_.assembly().reported(split)) {
     for (const int sum : reported.sums) state_.write(sum, &zero);
   }
+  if (split != "train") return;
+  for (const int count : blueprint_.assembly().finite_updates()) state_.write(count, &zero);
 }
 
 std::vector<double> Session::read_sums(std::string_view split) const {
@@ -185,13 +188,29 @@ std::vector<double> Session::read_sums(std::string_view split) const {
 
 std::vector<Measured> Session::measure(std::string_view split, const std::vector<double>& sums, double samples) const {
   std::vector<Measured> values;
+  const std::vector<Assembly::Reported>& all = blueprint_.assembly().reported(split);
+  std::map<int, double> skipped;  // samples, by entry
   std::size_t at = 0;
-  for (const auto& reported : blueprint_.assembly().reported(split)) {
-    const std::span<const double> own(sums.data() + at, reported.sums.size());
-    values.push_back({fmt::format("{}/{}", split, reported.name), Assembly::finish(reported, own, samples)});
+  for (const auto& reported : all) {
+    if (reported.skipped) skipped[reported.entry] = sums[at + 1];
     at += reported.sums.size();
   }
+  at = 0;
+  for (const auto& reported : all) {
+    const std::span<const double> own(sums.data() + at, reported.sums.size());
+    at += reported.sums.size();
+    const double counted = samples - skipped[reported.entry];
+    if (counted <= 0.0 && !reported.skipped) continue;  // of nothing there is no mean
+    values.push_back({fmt::format("{}/{}", split, reported.name), Assembly::finish(reported, own, counted)});
+  }
   return values;
+}
+
+std::int64_t Session::finite_updates() const {
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (const int count : blueprint_.assembly().finite_updates())
+    least = std::min(least, static_cast<std::int64_t>(state_.read_scalar<double>(count)));
+  return least;
 }
 
 }  // namespace trainctl

@@ -57,6 +57,9 @@ class Session {
   /// Metric sums of a split: to zero, and as values over `samples` samples.
   void clear_sums(std::string_view split);
   std::vector<double> read_sums(std::string_view split) const;
+  /// Updates of the epoch since the sums were cleared after which the losses' sums were still finite.
+  std::int64_t finite_updates() const;
+  /// Without the values of which every sample was skipped.
   std::vector<Measured> measure(std::string_view split, const std::vector<double>& sums, double samples) const;
 
   Blueprint& blueprint() const { return blueprint_; }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 
 #include "base/error.h"
@@ -26,6 +28,13 @@ std::string HostState::to_json() const {
   json["logged_sums"] = ordered_json::array();
   for (const double sum : logged_sums) json["logged_sums"].push_back(number_to_json(sum));
   json["logged_samples"] = logged_samples;
+  json["health"] = {{"cleared_step", health.cleared_step},
+                    {"uncounted", health.uncounted},
+                    {"skipped", health.skipped},
+                    {"lost", health.lost},
+                    {"rollbacks", health.rollbacks},
+                    {"rollback_to", health.rollback_to},
+                    {"rollbacks_to_it", health.rollbacks_to_it}};
   json["policies"] = ordered_json::object();
   for (const auto& [name, values] : policies) json["policies"][name] = values_to_json(values);
   return json.dump();
@@ -46,6 +55,15 @@ HostState HostState::from_json(std::string_view text, std::string_view source) {
     state.reason = json.at("reason");
     for (const auto& sum : json.at("logged_sums")) state.logged_sums.push_back(number_from_json(sum));
     state.logged_samples = json.at("logged_samples");
+    if (const auto health = json.find("health"); health != json.end()) {
+      state.health = {.cleared_step = health->at("cleared_step"),
+                      .uncounted = health->at("uncounted"),
+                      .skipped = health->at("skipped"),
+                      .lost = health->at("lost"),
+                      .rollbacks = health->at("rollbacks"),
+                      .rollback_to = health->at("rollback_to"),
+                      .rollbacks_to_it = health->at("rollbacks_to_it")};
+    }
     for (const auto& [name, values] : json.at("policies").items()) state.policies[name] = values_from_json(values);
     return state;
   } catch (const nlohmann::json::exception& error) {
@@ -110,12 +128,58 @@ void Snapshot::restore_prefix(const CheckpointReader& reader, std::string_view p
   for (std::size_t i = 0; i < states.size(); ++i) session_.state().write(states[i], wanted[i].view.data);
 }
 
-void Snapshot::restore(const CheckpointReader& reader) {
-  restore_prefix(reader, "");
+namespace {
+
+bool is_sum(std::string_view path) {
+  return path.starts_with("metrics/") || path.starts_with("health/");
 }
-void Snapshot::restore_model(const CheckpointReader& reader) {
+
+// "optimizer/" of "optimizer/default/exp_avg/0.weight".
+std::string first_component(std::string_view path) {
+  return std::string(path.substr(0, path.find('/') + 1));
+}
+
+}  // namespace
+
+bool Snapshot::restore(const CheckpointReader& reader) {
+  std::set<std::string> components;
+  bool same_sums = true;
+  for (const auto& entry : reader.arrays()) {
+    const auto same = [&](const StoredArray& array) { return array.path == entry.path; };
+    if (is_sum(entry.path))
+      same_sums &= std::ranges::any_of(arrays_, same);
+    else
+      components.insert(first_component(entry.path));
+  }
+  for (const StoredArray& array : arrays_) {
+    if (!is_sum(array.path)) components.insert(first_component(array.path));
+  }
+  for (const std::string& component : components) restore_prefix(reader, component);
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (!is_sum(arrays_[i].path)) continue;
+    const auto* stored = reader.find(arrays_[i].path);
+    const bool known = stored && stored->type == arrays_[i].view.type;
+    if (known)
+      reader.read(arrays_[i]);
+    else
+      std::memset(arrays_[i].view.data, 0, arrays_[i].view.type.bytes());
+    session_.state().write(states_[i], arrays_[i].view.data);
+    same_sums &= known;
+  }
+  return same_sums;
+}
+void Snapshot::restore_model(const CheckpointReader& reader, const std::string& weights) {
   restore_prefix(reader, "model/");
   restore_prefix(reader, "models/");
+  if (weights == model_weights) return;
+  expect_average(reader, weights, ErrorKind::usage);
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (!arrays_[i].path.starts_with("model")) continue;
+    const StoredArray averaged{average_path(weights, arrays_[i].path), arrays_[i].view};
+    if (!reader.find(averaged.path)) continue;
+    reader.read(averaged);
+    session_.state().write(states_[i], averaged.view.data);
+  }
 }
 
 }  // namespace trainctl

@@ -24,6 +24,17 @@ struct Position {
   std::int64_t validated = 0;  ///< samples that an interrupted validation has gone through
 };
 
+/// What became of numbers that were not finite.
+struct Health {
+  std::int64_t cleared_step = 0;  ///< when the training sums were last set to zero
+  std::int64_t uncounted = 0;     ///< samples of the epoch that a rollback took out of the sums
+  std::int64_t skipped = 0;       ///< updates of the epoch that the last report knew as skipped
+  std::int64_t lost = 0;          ///< updates of the run that rollbacks undid
+  std::int64_t rollbacks = 0;
+  std::int64_t rollback_to = -1;  ///< updates that the weights held to which the last rollback led
+  std::int64_t rollbacks_to_it = 0;
+};
+
 /// The part of a run's state that lives on the host.
 struct HostState {
   Position position;
@@ -31,6 +42,7 @@ struct HostState {
   std::string reason;
   std::vector<double> logged_sums;  ///< training sums at the last line of steps.jsonl
   std::int64_t logged_samples = 0;  ///< samples of the epoch at that line
+  Health health;
   std::map<std::string, NamedValues> policies;
 
   std::string to_json() const;
@@ -54,9 +66,11 @@ class Snapshot {
   /// Whether every f32 number of the last take() is finite.
   bool finite() const;
   /// Writes a checkpoint's arrays to the session's state, after checking that they are the ones of this experiment.
-  void restore(const CheckpointReader& reader);
-  /// Only the model's arrays, for evaluation.
-  void restore_model(const CheckpointReader& reader);
+  /// Sums of metrics that it does not hold begin at zero; false if it holds other ones than this experiment.
+  bool restore(const CheckpointReader& reader);
+  /// Only the model's arrays, for evaluation; those that the average `weights` has from it ("model": none). A usage
+  /// Error lists the averages there are.
+  void restore_model(const CheckpointReader& reader, const std::string& weights);
 
  private:
   void restore_prefix(const CheckpointReader& reader, std::string_view prefix);

@@ -1,5 +1,8 @@
 #include "train/spec.h"
 
+#include <algorithm>
+
+#include "base/text.h"
 #include "data/memory_limit.h"
 
 namespace trainctl {
@@ -74,13 +77,21 @@ Schema<TrainerSpec> TrainerSpec::schema() {
              "Upper bound of the norm of all gradients together.", resume(Resume::forced))
       .field("clip_grad_value", &TrainerSpec::clip_grad_value, above(0.0), "Upper bound of each gradient's magnitude.",
              resume(Resume::forced))
+      .field(
+          "on_nan", &TrainerSpec::on_nan, resume(Resume::safe),
+          "When a loss or a gradient is not finite. stop: training ends, with exit code 5. skip: that update changes "
+          "nothing and counts for nothing; training ends if a whole report's updates were skipped. rollback: the "
+          "newest checkpoint's weights are taken and training goes on with the batches that follow; it ends after "
+          "three that led to the same weights.")
       .field("validate_every", &TrainerSpec::validate_every, "How often data.val is gone through.",
+             resume(Resume::forced))
+      .field("evaluate", &TrainerSpec::evaluate,
+             "Weights that validation, and so `best`, and `eval` use: `model`, or the name of one of `averages`.",
              resume(Resume::forced))
       .field("log_every", &TrainerSpec::log_every, "How often values go to steps.jsonl and the terminal.",
              resume(Resume::safe))
       .field("time_limit", &TrainerSpec::time_limit, "Wall time after which the run saves its state and exits with 85.",
              resume(Resume::safe))
-      .later("on_nan", "a choice of what happens at NaN; training always stops there, with exit code 5")
       .later("deterministic", "non-deterministic kernels; all of today's are deterministic")
       .example("{max: 20 epochs, clip_grad_norm: 1.0}");
 }
@@ -120,6 +131,30 @@ void ExperimentSpec::check(Diagnostics& diagnostics, const Node& node) const {
     diagnostics.error(node, "missing key 'optimizer': how parameters follow their gradients.");
   if (optimizer && !optimizers.items.empty())
     diagnostics.error(node, "both 'optimizer' and 'optimizers' are given; put the one among the others.");
+  check_averages(diagnostics);
+}
+
+void ExperimentSpec::check_averages(Diagnostics& diagnostics) const {
+  std::vector<std::string> names{model_weights};
+  for (const auto& [name, average] : averages) {
+    const Diagnostics::Scope scope(diagnostics, "averages");
+    const Diagnostics::Scope inner(diagnostics, name);
+    if (name == model_weights)
+      diagnostics.error(average.source(), "this is the name of the weights themselves; call the average otherwise.");
+    if (name.find('/') != std::string::npos)
+      diagnostics.error(average.source(), "the name is a part of paths; leave out the '/'.");
+    names.push_back(name);
+  }
+  if (std::ranges::find(names, trainer.evaluate.name) != names.end()) return;
+  const Diagnostics::Scope scope(diagnostics, "trainer");
+  const Diagnostics::Scope inner(diagnostics, "evaluate");
+  diagnostics.error(trainer.evaluate.source, fmt::format("there is no average '{}'.{}", trainer.evaluate.name,
+                                                         suggestion(trainer.evaluate.name, names)));
+}
+
+void ExperimentSpec::link(Diagnostics& diagnostics) {
+  link_values(
+      values, [this](const TypeInfo::LiveVisitor& visitor) { visit_live(*this, "", visitor); }, diagnostics);
 }
 
 Schema<ExperimentSpec> ExperimentSpec::schema() {
@@ -132,12 +167,19 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("models", &ExperimentSpec::models, "Several models by name, for steps that take them, instead of `model`.")
       .field("step", &ExperimentSpec::step, "How a batch becomes losses, metrics and updates.")
       .field("loss", &ExperimentSpec::loss, "What training makes small; a step may do without.")
-      .field("metrics", &ExperimentSpec::metrics, "What is measured beside the loss.", resume(Resume::forced))
+      .field("metrics", &ExperimentSpec::metrics,
+             "What is measured beside what the step reports; null takes away either.", resume(Resume::forced))
       .field("optimizer", &ExperimentSpec::optimizer, "How parameters follow their gradients.")
       .field("optimizers", &ExperimentSpec::optimizers,
              "Several optimizers by name, for steps that take them, instead of `optimizer`.")
+      .field(
+          "values", &ExperimentSpec::values, resume(Resume::forced),
+          "Numbers by name. Any live number may be given as `values.NAME`; all that name one are driven together, by "
+          "a policy with `target: values.NAME`, and every report shows it.")
       .field("policies", &ExperimentSpec::policies, "What changes while training goes on, and when it stops.",
              resume(Resume::forced))
+      .field("averages", &ExperimentSpec::averages,
+             "Averages of the weights over training; `trainer.evaluate` says which is validated with.")
       .required("trainer", &ExperimentSpec::trainer, "How long training goes on and on what it runs.")
       .field("checkpoint", &ExperimentSpec::checkpoint,
              "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
@@ -149,7 +191,6 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .at_least_one_of({"optimizer", "optimizers"})
       .later("results", "result packages")
       .later("loggers", "loggers; history.json and steps.jsonl are always written")
-      .later("values", "named values of a step")
       .later("modules", "components from shared objects");
 }
 

@@ -16,7 +16,9 @@
 #include "nn/optimizer.h"
 #include "nn/step.h"
 #include "nn/transform.h"
+#include "schema/named_values.h"
 #include "schema/schema.h"
+#include "train/average.h"
 #include "train/fitted.h"
 #include "train/policy.h"
 
@@ -58,6 +60,18 @@ struct EnumNames<Precision> {
       {Precision::fp32, "fp32"}, {Precision::tf32, "tf32"}, {Precision::bf16, "bf16"}};
 };
 
+/// What happens when a loss or a gradient is not finite. stop: training ends as diverged. skip: that update changes
+/// nothing. rollback: the state of the newest checkpoint is taken, and training goes on with the batches that follow.
+enum class OnNan : std::uint8_t { stop, skip, rollback };
+template <>
+struct EnumNames<OnNan> {
+  static constexpr EnumName<OnNan> names[] = {
+      {OnNan::stop, "stop"}, {OnNan::skip, "skip"}, {OnNan::rollback, "rollback"}};
+};
+
+/// What `trainer.evaluate` and others call the weights that are trained, beside the names of averages.
+inline constexpr const char* model_weights = "model";
+
 /// `trainer`: how long, how often, on what.
 struct TrainerSpec {
   Progress max{1.0, Progress::Unit::epochs};
@@ -68,9 +82,11 @@ struct TrainerSpec {
   std::int64_t accumulate = 1;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;
+  OnNan on_nan = OnNan::stop;
   Progress validate_every{1.0, Progress::Unit::epochs};
   Progress log_every{50.0, Progress::Unit::steps};
   std::optional<WallTime> time_limit;
+  Reference evaluate{model_weights, {}};
   static Schema<TrainerSpec> schema();
 };
 
@@ -110,16 +126,22 @@ struct ExperimentSpec {
   OrderedMap<Model> models;
   Component<Step> step{"supervised"};
   std::optional<Component<Loss>> loss;
-  Named<Metric> metrics;
+  Metrics metrics;
   std::optional<Component<Optimizer>> optimizer;
   Named<Optimizer> optimizers;
+  ValueTable values;
   Named<Policy> policies;
+  Named<Average> averages;
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
   OutputSpec output;
   std::optional<Fitted> fitted;  ///< empty: not fitted yet, or nothing to fit
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
+  void link(Diagnostics& diagnostics);
+
+ private:
+  void check_averages(Diagnostics& diagnostics) const;
 };
 
 }  // namespace trainctl

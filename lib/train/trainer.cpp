@@ -12,6 +12,9 @@
 namespace trainctl {
 namespace {
 
+/// Rollbacks to the same weights, after which it is clear that they do not help.
+constexpr std::int64_t most_rollbacks = 3;
+
 const char* name(Position::Doing doing) {
   return doing == Position::Doing::train ? "training" : "validation";
 }
@@ -30,6 +33,7 @@ Trainer::Trainer(Session& session, const RunPaths& paths, SnapshotFacts facts, O
       paths_(paths),
       facts_(std::move(facts)),
       observer_(observer),
+      averaging_(session),
       snapshot_(session),
       checkpoints_(paths.checkpoints()) {
   for (const DrivenValue& driven : session.blueprint().driven()) {
@@ -49,7 +53,10 @@ void Trainer::begin() {
 
 void Trainer::resume(const CheckpointReader& reader) {
   host_ = HostState::from_json(reader.state_json(), reader.path().string());
-  snapshot_.restore(reader);  // what it does not hold begins at zero, as memory does
+  if (!snapshot_.restore(reader)) {
+    host_.logged_sums.clear();  // of other metrics: the next line of steps.jsonl is of the whole epoch
+    host_.logged_samples = 0;
+  }
   history_ = History::from_json(reader.history_json(), reader.path().string());
   for (const auto& [name, policy] : session_.blueprint().spec().policies) {
     if (const auto found = host_.policies.find(name); found != host_.policies.end()) policy->restore(found->second);
@@ -68,26 +75,35 @@ void Trainer::resume(const CheckpointReader& reader) {
 Outcome Trainer::run() {
   const Schedule& schedule = session_.blueprint().schedule();
   started_s_ = last_save_s_ = monotonic_seconds();
+  const bool was_finished = host_.finished;
+  // A policy had ended the run, and a signal came before all was done.
+  if (!was_finished && !host_.reason.empty()) requests_.ask_stop(host_.reason);
   host_.finished = false;
   host_.reason.clear();
   history_.status = "running";
   history_.stop_reason.clear();
   observer_.started(schedule, host_.position);
   Position& at = host_.position;
+  if (at.doing == Position::Doing::train && !history_.records.empty() && history_.records.back().step == at.step)
+    announce();                      // what the last report was to bring about may not have been done
+  if (was_finished) requests_ = {};  // it is to go on all the same
   while (true) {
     if (at.doing == Position::Doing::train) {
+      if (requests_.stop) return finish(requests_.stop_reason);
       if (at.step >= schedule.total_steps) return finish(fmt::format("reached trainer.max after {} steps", at.step));
       const Interrupt interrupt = train_until_report();
       if (interrupt != Interrupt::none) return stop(interrupt);
+      check_losses();
       at.doing = Position::Doing::validate;
     }
     if (!validate()) return stop(interrupted());
     report();
     if (at.offset == schedule.samples_per_epoch) end_epoch();
     at.doing = Position::Doing::train;
-    if (requests_.stop) return finish(requests_.stop_reason);
-    if (at.step >= schedule.total_steps) continue;
+    if (requests_.stop || at.step >= schedule.total_steps) continue;
     save_if_due(improved_);
+    announce();
+    if (requests_.stop) return finish(requests_.stop_reason);
     if (const Interrupt interrupt = interrupted(); interrupt != Interrupt::none) return stop(interrupt);
   }
 }
@@ -113,9 +129,8 @@ Trainer::Interrupt Trainer::train_until_report() {
   Position& at = host_.position;
   session_.set_epoch("train", at.epoch);
   if (at.offset == 0) {
-    session_.clear_sums("train");
-    host_.logged_sums.clear();
-    host_.logged_samples = 0;
+    clear_training_sums();
+    host_.health.uncounted = 0;
   }
   const double start = monotonic_seconds();
   Interrupt interrupt = Interrupt::none;
@@ -128,6 +143,7 @@ Trainer::Interrupt Trainer::train_until_report() {
     if (interrupt == Interrupt::none) save_if_due(false);
   }
   session_.device().synchronize();
+  if (report_due()) measure();
   train_s_ += monotonic_seconds() - start;
   return report_due() ? Interrupt::none : interrupt;
 }
@@ -147,7 +163,7 @@ void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_s
   scalars.set(position_slot_, at.offset);
   scalars.set(step_slot_, at.batch);
   scalars.set(weight_slot_, static_cast<float>(static_cast<double>(samples) / static_cast<double>(update_samples)));
-  session_.program({phase, "train", samples, entry}).run();
+  session_.program({phase, "train", samples, entry, "", session_.blueprint().stage_at(at.step)}).run();
   at.offset += samples;
   at.samples += samples;
   ++at.batch;
@@ -157,9 +173,11 @@ void Trainer::update() {
   const Sampler& sampler = session_.blueprint().sampler("train");
   const std::int64_t accumulate = session_.blueprint().spec().trainer.accumulate;
   set_driven(host_.position.step);
+  averaging_.set_rates(host_.position.step + 1);
   const std::int64_t left = sampler.epoch_samples() - host_.position.offset;
   const std::int64_t update_samples = std::min(left, accumulate * sampler.options().batch_size);
   const std::int64_t batches = (update_samples + sampler.options().batch_size - 1) / sampler.options().batch_size;
+  accumulated_ = batches > 1;
   const Position start = host_.position;
   for (int entry = 0; entry < session_.blueprint().entries(); ++entry) {
     host_.position = start;  // each program of the update sees the same batches
@@ -185,16 +203,66 @@ void Trainer::diverged(std::string reason) {
        history_.stop_reason, paths_.checkpoints().string());
 }
 
-void Trainer::check_finite(const std::vector<double>& sums) {
-  if (std::ranges::all_of(sums, [](double sum) { return std::isfinite(sum); })) return;
+void Trainer::clear_training_sums() {
+  session_.clear_sums("train");
+  host_.logged_sums.clear();
+  host_.logged_samples = host_.position.offset;
+  host_.health.cleared_step = host_.position.step;
+  host_.health.skipped = 0;
+}
+
+bool Trainer::check_losses() {
+  if (std::ranges::all_of(session_.read_sums("train"), [](double sum) { return std::isfinite(sum); })) return true;
   const Position& at = host_.position;
-  diverged(fmt::format("the loss is not finite at step {} (epoch {})", at.step, at.epoch + 1));
+  not_finite(fmt::format("the loss is not finite since step {} (epoch {})",
+                         host_.health.cleared_step + session_.finite_updates() + 1, at.epoch + 1));
+  return false;
+}
+
+void Trainer::not_finite(const std::string& what) {
+  if (session_.blueprint().spec().trainer.on_nan != OnNan::rollback) diverged(what);
+  const auto found = checkpoints_.newest_valid();
+  if (!found) diverged(what + ", and there is no checkpoint yet that a rollback could lead to");
+  const HostState then = HostState::from_json(found->reader.state_json(), found->file.path.string());
+  const std::int64_t updates = then.position.step - then.health.lost;
+  Health& health = host_.health;
+  health.rollbacks_to_it = updates == health.rollback_to ? health.rollbacks_to_it + 1 : 1;
+  if (health.rollbacks_to_it > most_rollbacks)
+    diverged(fmt::format("{}, after {} rollbacks to the same weights", what, most_rollbacks));
+  health.rollback_to = updates;
+  health.lost = host_.position.step - updates;
+  ++health.rollbacks;
+  log::warn("{}; the state of the checkpoint of step {} is taken, and training goes on with the next batch", what,
+            then.position.step);
+  snapshot_.restore(found->reader);
+  clear_training_sums();
+  health.uncounted = host_.position.offset;
+}
+
+void Trainer::check_skipped() {
+  std::int64_t skipped = 0;
+  std::size_t at = 0;
+  const std::vector<double> sums = session_.read_sums("train");
+  for (const auto& reported : session_.blueprint().assembly().reported("train")) {
+    if (reported.skipped) skipped = std::max(skipped, static_cast<std::int64_t>(sums[at]));
+    at += reported.sums.size();
+  }
+  const std::int64_t now = skipped - host_.health.skipped;
+  if (now == 0) return;
+  const std::int64_t before = history_.records.empty() ? 0 : history_.records.back().step;
+  const std::int64_t updates = host_.position.step - before;
+  if (now >= updates)
+    diverged(fmt::format("all {} updates up to step {} were skipped, since their loss or gradients are not finite", now,
+                         host_.position.step));
+  log::warn("{} of the {} updates up to step {} were skipped, since their loss or gradients are not finite", now,
+            updates, host_.position.step);
+  host_.health.skipped = skipped;
 }
 
 void Trainer::log_step() {
   const Position& at = host_.position;
+  if (!check_losses()) return;
   const std::vector<double> sums = session_.read_sums("train");
-  check_finite(sums);
   std::vector<double> since = sums;
   for (std::size_t i = 0; i < host_.logged_sums.size(); ++i) since[i] -= host_.logged_sums[i];
   StepRecord record{.step = at.step, .epoch = at.epoch + 1, .samples = at.samples, .values = {}};
@@ -211,6 +279,14 @@ void Trainer::log_step() {
   observer_.logged(record);
 }
 
+bool Trainer::refresh_averages(bool all) {
+  const std::int64_t step = host_.position.step;
+  const std::string& used = session_.blueprint().spec().trainer.evaluate.name;
+  const auto asked = [&] { return interrupted() != Interrupt::none; };
+  if (all) return averaging_.refresh_all(step, asked);
+  return used == model_weights || averaging_.refresh(used, step, asked);
+}
+
 bool Trainer::validate() {
   validation_sums_.clear();
   const Blueprint& blueprint = session_.blueprint();
@@ -223,14 +299,17 @@ bool Trainer::validate() {
   const double start = monotonic_seconds();
   const Sampler& sampler = blueprint.sampler("val");
   session_.set_epoch("val", 0);
-  if (at.validated == 0) session_.clear_sums("val");
   set_driven(at.step - 1);  // as the last update had them; a resume may begin here
+  if (at.validated == 0) {
+    session_.clear_sums("val");
+    if (!refresh_averages(false)) return false;
+  }
   while (at.validated < sampler.epoch_samples()) {
     if (interrupted() != Interrupt::none) return false;
     const std::int64_t samples = sampler.batch_samples(at.validated);
     session_.bring("val", 0, at.validated);
     session_.scalars().set(position_slot_, at.validated);
-    session_.program({Phase::evaluate, "val", samples}).run();
+    session_.program(blueprint.evaluation("val", samples)).run();
     at.validated += samples;
     observer_.validating(at.validated, sampler.epoch_samples());
   }
@@ -244,9 +323,9 @@ void Trainer::report() {
   const Blueprint& blueprint = session_.blueprint();
   const Position& at = host_.position;
   HistoryRecord record{.epoch = at.epoch + 1, .step = at.step, .samples = at.samples, .values = {}, .seconds = {}};
+  check_skipped();
   const std::vector<double> sums = session_.read_sums("train");
-  check_finite(sums);
-  for (const Measured& value : session_.measure("train", sums, static_cast<double>(at.offset)))
+  for (const Measured& value : session_.measure("train", sums, static_cast<double>(at.offset - host_.health.uncounted)))
     record.values.emplace_back(value.name, value.value);
   if (!validation_sums_.empty()) {
     const auto samples = static_cast<double>(blueprint.sampler("val").epoch_samples());
@@ -255,6 +334,13 @@ void Trainer::report() {
   }
   for (const DrivenValue& driven : blueprint.driven())
     record.values.emplace_back(driven.shown_as, driven.at(at.step - 1, blueprint.schedule()));
+  if (blueprint.spec().trainer.on_nan == OnNan::rollback)
+    record.values.emplace_back("rollbacks", static_cast<double>(host_.health.rollbacks));
+  std::vector<double> added;
+  for (const auto& [name, policy] : blueprint.spec().policies) {
+    for (const double value : policy->added()) added.push_back(value);
+  }
+  for (std::size_t i = 0; i < added.size(); ++i) record.values.emplace_back(blueprint.added_names()[i], added[i]);
   record.seconds = {{"train", train_s_}, {"validate", validate_s_}};
   train_s_ = validate_s_ = 0.0;
 
@@ -284,6 +370,27 @@ void Trainer::report() {
   observer_.reported(record, improved_);
 }
 
+void Trainer::measure() {
+  for (const auto& [name, policy] : session_.blueprint().spec().policies) {
+    policy->measure(session_.state(), accumulated_);
+    host_.policies[name] = policy->state();
+  }
+}
+
+void Trainer::announce() {
+  if (history_.records.empty()) return;
+  const HistoryRecord& record = history_.records.back();
+  for (const auto& [name, policy] : session_.blueprint().spec().policies) {
+    policy->happened({.policy = name,
+                      .record = record,
+                      .run = paths_.root,
+                      .epoch = host_.position.offset == 0,
+                      .best = history_.best && history_.best->step == record.step,
+                      .end = host_.finished},
+                     requests_);
+  }
+}
+
 void Trainer::end_epoch() {
   ++host_.position.epoch;
   host_.position.offset = 0;
@@ -310,8 +417,12 @@ void Trainer::save(bool improved, bool must) {
     facts_.data_digest = session_.data_digest();
     facts_.plans["train"] = plan_digest(session_.program(session_.blueprint().programs().front()).plan());
   }
-  const CheckpointContents contents = snapshot_.take(host_, history_, facts_);
-  if (!snapshot_.finite()) diverged(fmt::format("a weight is not finite at step {}", host_.position.step));
+  check_losses();
+  CheckpointContents contents = snapshot_.take(host_, history_, facts_);
+  if (!snapshot_.finite()) {
+    not_finite(fmt::format("a weight is not finite at step {}", host_.position.step));
+    contents = snapshot_.take(host_, history_, facts_);
+  }
   const auto& checkpoint = session_.blueprint().spec().checkpoint;
   Retention retention{.last = 2, .best = false};
   if (checkpoint)
@@ -331,12 +442,15 @@ void Trainer::save(bool improved, bool must) {
 }
 
 Outcome Trainer::finish(std::string reason) {
+  host_.reason = requests_.stop ? reason : "";
+  if (!refresh_averages(true)) return stop(interrupted());
   host_.finished = true;
   host_.reason = reason;
   history_.status = "finished";
   history_.stop_reason = reason;
   save(improved_, true);
   history_.write(paths_.history());
+  announce();
   return {true, std::move(reason), history_.records.empty() ? HistoryRecord{} : history_.records.back()};
 }
 

@@ -9,6 +9,7 @@
 #include "store/history.h"
 #include "store/run_directory.h"
 #include "store/steps_log.h"
+#include "train/averaging.h"
 #include "train/session.h"
 #include "train/snapshot.h"
 
@@ -48,6 +49,8 @@ class Trainer {
   /// Trains until finished or stopped. Throws a diverged Error at NaN or infinity, an environment Error if the state
   /// cannot be saved at a stop.
   Outcome run();
+  /// Tells policies of the last report, once it is saved as far as it will be. Telling them again does no harm.
+  void announce();
 
   const HostState& host() const { return host_; }
   const History& history() const { return history_; }
@@ -62,6 +65,10 @@ class Trainer {
   /// Brings the values that policies drive at the update `step` to the programs.
   void set_driven(std::int64_t step);
   void log_step();
+  /// Running statistics of the average that validation uses, or of all, at the end; false if interrupted.
+  bool refresh_averages(bool all);
+  /// Lets policies read what they add to the report that is due.
+  void measure();
   /// Validation from its beginning; false if interrupted.
   bool validate();
   void report();
@@ -75,12 +82,19 @@ class Trainer {
   Outcome stop(Interrupt why);
   /// Ends a run whose numbers are no longer finite; nothing of them is saved.
   [[noreturn]] void diverged(std::string reason);
-  void check_finite(const std::vector<double>& sums);
+  /// Takes the newest checkpoint's state if the spec says so, else ends the run as diverged.
+  void not_finite(const std::string& what);
+  /// Whether the training sums are finite; if they were not, the run goes on from a checkpoint's weights or has ended.
+  bool check_losses();
+  /// Ends a run that does nothing but skip updates.
+  void check_skipped();
+  void clear_training_sums();
 
   Session& session_;
   RunPaths paths_;
   SnapshotFacts facts_;
   Observer& observer_;
+  Averaging averaging_;
   Snapshot snapshot_;
   CheckpointStore checkpoints_;
   std::optional<StepsLog> steps_log_;
@@ -89,7 +103,8 @@ class Trainer {
   Requests requests_;
   std::vector<double> validation_sums_;
   std::int64_t saved_step_ = -1;
-  bool improved_ = false;  ///< the last report was the best so far
+  bool accumulated_ = false;  ///< the last update was made of several batches
+  bool improved_ = false;     ///< the last report was the best so far
   double started_s_ = 0.0;
   double last_save_s_ = 0.0;
   double train_s_ = 0.0;  ///< wall time of training since the last report

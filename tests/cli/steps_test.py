@@ -1,6 +1,8 @@
 """What happens with a batch: the configs of configs/steps, weights from checkpoints, frozen layers, several models and optimizers."""
 
+import math
 import os
+import struct
 
 from cli import SMALL, SOURCE, CliTest, changed, main
 
@@ -77,6 +79,34 @@ class Steps(CliTest):
         lines = self.run_cli("train", self.write("c.yaml", config)).stdout
         self.assertIn("val/loss", lines)
         self.assertNotIn("hard_loss", lines)
+        header = "{'descr': '<f4', 'fortran_order': False, 'shape': (64, 8)}".ljust(117) + "\n"
+        numbers = struct.pack("<512f", *(math.sin(i) for i in range(512)))
+        (self.folder / "unlabelled.npy").write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + numbers)
+        config["data"] = {"train": {"dataset": {"type": "npy", "input": "unlabelled.npy", "target": None}, "batch_size": 16}}
+        del config["checkpoint"]
+        self.run_cli("train", self.write("c.yaml", config))
+        config["metrics"] = {"accuracy": {}}
+        error = self.error("check", self.write("c.yaml", config), expect=3)["errors"][0]
+        self.assertEqual(error["path"], "metrics.accuracy")
+        self.assertIn("nothing to hold its output against", error["message"])
+
+    def test_values_off(self):
+        """null takes away a metric, and a value that the step itself reports; the loss stays"""
+        off = {"accuracy": None, "soft_loss": None}
+        self.run_cli("train", self.write("c.yaml", self.distilled(metrics={"accuracy": {}})))
+        config = self.write("off.yaml", {"extends": "c.yaml", "metrics": off, "name": "off"})
+        values = self.run_json("train", config)["values"]
+        self.assertEqual(set(values), {f"{split}/{name}" for split in ["train", "val"] for name in ["loss", "hard_loss"]} | {"lr"})
+        full = self.arrays("runs/tests/student-1")
+        self.assertEqual({path: full[path] for path in self.arrays("runs/tests/off-1")}, self.arrays("runs/tests/off-1"))
+        self.run_cli("resume", "runs/tests/off-1", "--more", "1 epoch")
+        self.assertNotIn("soft_loss", self.run_cli("history", "runs/tests/off-1").stdout)
+
+        monitored = {"extends": "c.yaml", "metrics": off, "policies": {"stop": {"type": "stop_when", "monitor": "val/soft_loss", "below": 0}}}
+        self.assertIn("val/hard_loss", self.error("check", self.write("m.yaml", monitored), expect=3)["message"])
+        error = self.error("check", self.write("l.yaml", {"extends": "c.yaml", "metrics": {"loss": None}}), expect=3)["errors"][0]
+        self.assertEqual(error["path"], "metrics")
+        self.assertIn("always reported", error["message"])
 
     def test_start_weights(self):
         """init_from: strict tells every difference, strict: false takes what fits, match chooses; a frozen layer stays"""

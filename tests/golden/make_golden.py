@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the golden trajectories: small models trained 200 steps in PyTorch, in float32 and in float64.
 
-    python3 make_golden.py        (PyTorch 2.x; writes data/*.npy and <case>.json beside this file)
+    python3 make_golden.py [CASE...]   (PyTorch 2.x; writes data/*.npy and <case>.json beside this file)
 
 A test trains the same from <case>.yaml and may be as far from the float64 losses at step k as three times the
 largest distance up to k of PyTorch's own float32 runs: one as it is and four whose weights start one unit in the last
@@ -11,6 +11,7 @@ element's index, and the data are committed, so nothing random is shared between
 import json
 import math
 import os
+import sys
 import zlib
 
 import numpy as np
@@ -112,7 +113,10 @@ OPTIMIZERS = {
 CASES = {f"mlp_{name}": (mlp, name, None, 0.0) for name in OPTIMIZERS}
 CASES |= {"lenet_adam": (lenet, "adam", None, 0.0), "cnn_adam": (cnn, "adam", None, 0.1), "resnet_momentum": (resnet, "momentum", None, 0.0),
           "mlp_clip": (mlp, "sgd", 0.5, 0.0), "layers_adam": (mixed_layers, "adam", None, 0.0),
-          "embedding_momentum": (embedding, "momentum", None, 0.0)}
+          "embedding_momentum": (embedding, "momentum", None, 0.0), "mlp_unfreeze": (mlp, "adam_l2", None, 0.0),
+          "cnn_unfreeze": (cnn, "momentum", 0.5, 0.0)}
+# Steps before which parameters of these prefixes do not require gradients.
+FROZEN_UNTIL = {"mlp_unfreeze": {"1.": 60, "3.": 25}, "cnn_unfreeze": {"0.": 50, "3.": 20, "8.": 50}}
 
 
 def nudge(model, seed):
@@ -123,7 +127,7 @@ def nudge(model, seed):
             p.copy_(torch.nextafter(p, torch.where(up, torch.inf, -torch.inf)))
 
 
-def train(make, optimizer, clip, smoothing, dtype, images, labels, nudged=0):
+def train(make, optimizer, clip, smoothing, frozen_until, dtype, images, labels, nudged=0):
     model = make()
     initialise(model)
     if nudged:
@@ -136,6 +140,8 @@ def train(make, optimizer, clip, smoothing, dtype, images, labels, nudged=0):
     losses = []
     for i in range(STEPS):
         at = i * BATCH % SAMPLES
+        for name, p in model.named_parameters():
+            p.requires_grad = all(i >= until for prefix, until in frozen_until.items() if name.startswith(prefix))
         step.zero_grad()
         loss = loss_fn(model(x[at : at + BATCH]), y[at : at + BATCH])
         loss.backward()
@@ -152,9 +158,10 @@ def main():
     os.makedirs(os.path.join(HERE, "data"), exist_ok=True)
     np.save(os.path.join(HERE, "data", "images.npy"), images)
     np.save(os.path.join(HERE, "data", "labels.npy"), labels)
-    for name, (make, optimizer, clip, smoothing) in CASES.items():
-        exact, weights = train(make, optimizer, clip, smoothing, torch.float64, images, labels)
-        singles = [train(make, optimizer, clip, smoothing, torch.float32, images, labels, k) for k in range(5)]
+    for name in sys.argv[1:] or CASES:
+        case = (*CASES[name], FROZEN_UNTIL.get(name, {}))
+        exact, weights = train(*case, torch.float64, images, labels)
+        singles = [train(*case, torch.float32, images, labels, k) for k in range(5)]
         distance = np.maximum.accumulate(np.max([np.abs(np.array(exact) - np.array(losses)) for losses, _ in singles], axis=0))
         tensors = {n: {"sum": w.sum().item(), "norm": w.norm().item(), "distance": max((w - v[n]).norm().item() for _, v in singles)}
                    for n, w in weights.items()}

@@ -14,7 +14,7 @@ namespace {
 struct Experiment {
   Model model;
   Component<Loss> loss;
-  Named<Metric> metrics;
+  Metrics metrics;
   Component<Optimizer> optimizer;
   Component<Step> step{"supervised"};
   Assembly assembly;
@@ -26,7 +26,7 @@ struct Experiment {
              const std::string& loss_yaml = "cross_entropy")
       : model(from_yaml<Model>(model_yaml, "model")),
         loss(from_yaml<Component<Loss>>(loss_yaml, "loss")),
-        metrics(from_yaml<Named<Metric>>("{accuracy: {}, top: {type: top_k_accuracy, k: 2}}", "metrics")),
+        metrics(from_yaml<Metrics>("{accuracy: {}, top: {type: top_k_accuracy, k: 2}}", "metrics")),
         optimizer(from_yaml<Component<Optimizer>>(optimizer_yaml, "optimizer")) {
     assembly.models = {{"", &model}};
     assembly.loss = &loss;

@@ -14,7 +14,7 @@ namespace {
 struct TwoModels {
   Model first, second;
   Component<Loss> loss = from_yaml<Component<Loss>>("cross_entropy", "loss");
-  Named<Metric> metrics;
+  Metrics metrics;
   Assembly assembly;
   Bench bench;
 

@@ -1,5 +1,6 @@
 #include "ops/elementwise.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/op_case.h"
@@ -9,6 +10,11 @@ namespace {
 
 OpCase with_nan(OpCase op_case) {
   op_case.prepare = [](std::vector<RefTensor>& inputs) { inputs[0][inputs[0].size() / 2] = NAN; };
+  return op_case;
+}
+
+OpCase select_without_nan(OpCase op_case) {
+  op_case.prepare = [](std::vector<RefTensor>& inputs) { std::ranges::fill(inputs[1].data, NAN); };
   return op_case;
 }
 
@@ -63,6 +69,17 @@ const RegisterCases cases({
     {"is_finite", "all", nullptr, {scalar(1.0), scalar(-3e38), scalar(0.0)}, Match::exact},
     {"is_finite", "infinite", nullptr, {scalar(1.0), scalar(HUGE_VAL)}, Match::exact},
     {"is_finite", "nan", nullptr, {scalar(NAN)}, Match::exact},
+    {"is_finite", "double", nullptr, {scalar(1e300, DType::f64), scalar(2.0)}, Match::exact},
+    {"select", "first", nullptr, {scalar(1, DType::i32), f32({37}), f32({37})}, Match::exact},
+    {"select", "second", nullptr, {scalar(0, DType::i32), f32({3, 1030}), f32({3, 1030})}, Match::exact},
+    {"select",
+     "double",
+     nullptr,
+     {scalar(0, DType::i32), scalar(1.5, DType::f64), scalar(2.5, DType::f64)},
+     Match::exact},
+    {"select", "integer", nullptr, {scalar(1, DType::i32), scalar(7, DType::i64), scalar(8, DType::i64)}, Match::exact},
+    select_without_nan(
+        {"select", "keeps out nan", nullptr, {scalar(0, DType::i32), f32({37}), f32({37})}, Match::exact}),
     {"clamp", "vector", nullptr, {f32({37}, Domain::uniform(-3.0, 3.0)), scalar(1.25)}, Match::exact},
     {"clamp", "large", nullptr, {f32({33, 130}, Domain::uniform(-3.0, 3.0)), scalar(0.5)}, Match::exact},
     with_nan({"clamp", "keeps nan", nullptr, {f32({37}, Domain::uniform(-3.0, 3.0)), scalar(1.25)}, Match::exact}),

@@ -165,6 +165,10 @@ const RegisterCases cases({
     layer_backward("many rows", {130, 64}, 1, true, true),
     {"moving_average", "vector", average(0.1, 1.0), {f32({37}), f32({37})}},
     {"moving_average", "unbiased", average(0.1, 128.0 / 127.0), {f32({64}), f32({64})}},
+    {"moving_average", "at a given rate", average(0.1, 1.0), {f32({3, 130}), f32({3, 130}), scalar(0.25)}},
+    {"moving_average", "at a large rate", average(0.1, 1.5), {f32({37}), f32({37}), scalar(0.75)}},
+    {"moving_average", "at rate 0", average(0.1, 1.5), {f32({37}), f32({37}), scalar(0.0)}, Match::exact},
+    {"moving_average", "at rate 1", average(0.1, 1.0), {f32({37}), f32({37}), scalar(1.0)}, Match::exact},
 });
 
 }  // namespace

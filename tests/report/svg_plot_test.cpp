@@ -93,3 +93,22 @@ TEST_CASE("names are escaped and every curve has its legend") {
   CHECK(svg.starts_with("<svg "));
   CHECK(svg.ends_with("</svg>\n"));
 }
+
+TEST_CASE("a logarithmic axis has powers of ten at equal distances, and 2 and 5 times of them where there are few") {
+  const auto tick = [](const std::string& svg, const std::string& text) {
+    const std::size_t end = svg.find("\" text-anchor=\"middle\">" + text + "<");
+    REQUIRE(end != std::string::npos);
+    const std::size_t from = svg.rfind("<text x=\"", end) + 9;
+    return std::stod(svg.substr(from));
+  };
+  const Curve wide{"loss", {{2e-5, 0.5}, {1e-3, 0.25}, {0.5, 0.75}}};
+  const std::string svg = svg_plot("run", {{"lr", "loss", {wide}, true}});
+  CHECK(tick(svg, "0.1") - tick(svg, "0.01") ==
+        doctest::Approx(tick(svg, "0.001") - tick(svg, "0.0001")).epsilon(1e-2));
+  CHECK(svg.find(">0.02<") == std::string::npos);
+  const Curve narrow{"loss", {{0.02, 0.5}, {0.3, 0.25}}};
+  const std::string close = svg_plot("run", {{"lr", "loss", {narrow}, true}});
+  CHECK(tick(close, "0.1") - tick(close, "0.01") ==
+        doctest::Approx((tick(close, "0.02") - tick(close, "0.01")) / std::log10(2.0)).epsilon(1e-2));
+  CHECK(svg_plot("empty", {{"lr", "loss", {{"loss", {}}}, true}}).find("nan") == std::string::npos);
+}

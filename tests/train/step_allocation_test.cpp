@@ -6,11 +6,14 @@
 #include "counted_allocations.h"
 #include "schema/resolve.h"
 #include "source_dir.h"
-#include "train/session.h"
+#include "train/averaging.h"
 
 using namespace trainctl;
 
 namespace {
+
+constexpr const char* averages =
+    "averages={ema: {warmup: true, buffers: average}, swa: {start: 2 steps, every: 1 step}}";
 
 void check_steps(const char* name, const Overrides& overrides) {
   CAPTURE(name);
@@ -21,7 +24,9 @@ void check_steps(const char* name, const Overrides& overrides) {
   Session session(*device, blueprint, {"train"});
   session.initialise();
   session.set_epoch("train", 0);
+  Averaging averaging(session);
   const auto step = [&](std::int64_t index) {
+    averaging.set_rates(index + 1);
     session.bring("train", 0, index * 32);
     session.scalars().set("position", index * 32);
     session.scalars().set("step", index);
@@ -41,9 +46,10 @@ void check_steps(const char* name, const Overrides& overrides) {
 }  // namespace
 
 TEST_CASE("a training step allocates nothing") {
-  for (const char* name : {"mlp_adam", "lenet_adam", "cnn_adam", "resnet_momentum", "mlp_clip"}) check_steps(name, {});
+  for (const char* name : {"mlp_adam", "lenet_adam", "cnn_adam", "resnet_momentum", "mlp_clip"})
+    check_steps(name, {.set = {averages}, .unset = {}});
 }
 
 TEST_CASE("a step on data that are read batch by batch allocates nothing") {
-  check_steps("mlp_adam", {.set = {"data.memory_limit=0"}, .unset = {}});
+  check_steps("mlp_adam", {.set = {averages, "data.memory_limit=0"}, .unset = {}});
 }

@@ -47,7 +47,8 @@ struct Run {
   std::vector<float> weights() {
     std::vector<float> all;
     for (int i = 0; i < blueprint->state().size(); ++i) {
-      if (!blueprint->state()[i].trainable) continue;
+      const StateVariable& variable = blueprint->state()[i];
+      if (!variable.trainable && !variable.name.starts_with("average/")) continue;
       std::vector<float> values(blueprint->state()[i].type.elements());
       session->state().read(i, values.data());
       all.insert(all.end(), values.begin(), values.end());
@@ -87,7 +88,12 @@ void check_exact_resume(Device& device, const std::string& precision) {
       "policies={warm: {type: constant, target: optimizer.lr, warmup: 5 steps}, plateau: {type: reduce_on_plateau, "
       "target: optimizer.lr, monitor: val/accuracy, mode: min, patience: 1, factor: 0.8, cooldown: 1}, stop: {type: "
       "early_stopping, monitor: val/loss, mode: min, patience: 30}, exploded: {type: stop_when, monitor: train/loss, "
-      "ratio: 50}}");
+      "ratio: 50}, gradients: {type: gradient_statistics, per: parameter}, steep: {type: stop_when, monitor: "
+      "gradient_norm/0.weight, above: 1e6}}");
+  set.push_back(
+      "averages={ema: {warmup: true, buffers: average}, swa: {start: 6 steps, every: 3 steps, "
+      "refresh_batches: 2}}");
+  set.push_back("trainer.evaluate=swa");
   Run straight(device, folder.path() / "straight", "cnn_adam", set, observer);
   straight.trainer->begin();
   REQUIRE(straight.trainer->run().finished);
@@ -185,6 +191,37 @@ TEST_CASE("a validation stopped in its middle goes on where it stopped") {
     for (auto& record : both->records) record.seconds.clear();
   }
   CHECK(history.to_json() == expected.to_json());
+}
+
+TEST_CASE("a run that a policy has ended, stopped while its averages are made ready, ends all the same") {
+  struct StopAtReport final : Observer {
+    void reported(const HistoryRecord&, bool) override { ::raise(SIGUSR1); }
+  };
+  const testing::TempFolder folder;
+  const std::vector<std::string> set{"averages.swa={start: 2 steps, every: 2 steps}",
+                                     "policies.stop={type: stop_when, monitor: train/loss, below: 1e9}"};
+  Observer observer;
+  Run straight(cpu(), folder.path() / "straight", "cnn_adam", set, observer);
+  straight.trainer->begin();
+  REQUIRE(straight.trainer->run().finished);
+
+  signals::install();
+  const auto where = folder.path() / "stopped";
+  {
+    StopAtReport stop;
+    Run first(cpu(), where, "cnn_adam", set, stop);
+    first.trainer->begin();
+    CHECK_FALSE(first.trainer->run().finished);
+    CHECK(first.weights() != straight.weights());
+  }
+  signals::reset();
+  Run second(cpu(), where, "cnn_adam", set, observer);
+  second.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
+  const Outcome outcome = second.trainer->run();
+  REQUIRE(outcome.finished);
+  CHECK(outcome.reason == straight.trainer->host().reason);
+  CHECK(second.trainer->host().position.step == 8);
+  CHECK(second.weights() == straight.weights());
 }
 
 TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {

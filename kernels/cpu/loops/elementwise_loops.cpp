@@ -68,10 +68,28 @@ void moving_average(const ElementwiseJob& job, const Operands& operands) {
   const float* old = operands.in<float>(0);
   const float* fresh = operands.in<float>(1);
   float* y = operands.out<float>(0);
-  const float rate = job.rate, scale = job.scale;
+  const float* given = operands.in<float>(2);
+  const float rate = given ? *given : job.rate, scale = job.scale;
+  if (rate == 0.0f && y == old) return;
+  // The side from which a rate of 0 or 1 loses nothing.
+  const float rest = 1.0f - rate;
   parallel_parts(job.threads, job.count, 16, alone, [=](long begin, long end) {
+    if (rate == 0.0f) {
 #pragma omp simd
-    for (long i = begin; i < end; ++i) y[i] = old[i] + rate * (scale * fresh[i] - old[i]);
+      for (long i = begin; i < end; ++i) y[i] = old[i];
+    } else if (rate < 0.5f) {
+#pragma omp simd
+      for (long i = begin; i < end; ++i) y[i] = old[i] + rate * (scale * fresh[i] - old[i]);
+    } else if (rest == 0.0f) {
+#pragma omp simd
+      for (long i = begin; i < end; ++i) y[i] = scale * fresh[i];
+    } else {
+#pragma omp simd
+      for (long i = begin; i < end; ++i) {
+        const float target = scale * fresh[i];
+        y[i] = target - rest * (target - old[i]);
+      }
+    }
   });
 }
 

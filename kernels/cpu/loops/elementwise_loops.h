@@ -24,7 +24,7 @@ TRAINCTL_LOOPS(
     void power(const ElementwiseJob&, const Operands&);
     /// (x, limit) -> x within [-limit, limit]
     void clamp(const ElementwiseJob&, const Operands&);
-    /// (old, new) -> old + rate (scale new - old)
+    /// (old, new, rate or the job's) -> old + rate (scale new - old)
     void moving_average(const ElementwiseJob&, const Operands&);
     /// (x f32) -> x in bf16, and back
     void cast_to_bf16(const ElementwiseJob&, const Operands&);

@@ -43,7 +43,8 @@ struct BatchNorm final : Layer {
     const int variance = b.buffer("running_var", channels, Init::constant(1.0));
     const int batches = b.buffer("num_batches_tracked", {DType::i64, {}}, Init::zeros());
     Graph& graph = b.graph();
-    if (!b.training()) {
+    const bool refreshes = b.refreshes(mean);
+    if (!b.training() && !refreshes) {
       return {b.apply1("batch_norm_inference", shared, {x, gamma, beta, graph.latest(mean), graph.latest(variance)})};
     }
     const std::int64_t n = x.shape().elements() / x.dim(1);
@@ -55,7 +56,7 @@ struct BatchNorm final : Layer {
     const Values out = b.apply("batch_norm", shared, {x, gamma, beta});
     track(b, mean, out[1], 1.0);
     track(b, variance, out[2], static_cast<double>(n) / static_cast<double>(n - 1));
-    graph.update(batches, b.apply1("increment", nullptr, {graph.latest(batches)}));
+    if (!refreshes) graph.update(batches, b.apply1("increment", nullptr, {graph.latest(batches)}));
     return {out[0]};
   }
 
@@ -64,8 +65,9 @@ struct BatchNorm final : Layer {
     MovingAverageAttributes attributes;
     attributes.rate = momentum;
     attributes.scale = scale;
-    b.graph().update(running,
-                     b.apply1("moving_average", nn::attributes(attributes), {b.graph().latest(running), batch}));
+    Values operands{b.graph().latest(running), batch};
+    if (b.refreshes(running)) operands.push_back(b.graph().scalar("refresh_rate"));
+    b.graph().update(running, b.apply1("moving_average", nn::attributes(attributes), operands));
   }
 };
 
