@@ -205,8 +205,8 @@ FindLrResult find_lr(const FindLrOptions& options) {
     fail(ErrorKind::usage, "--start must be above 0 and --end above --start");
   if (options.steps < 10) fail(ErrorKind::usage, "--steps must be at least 10");
   Experiment experiment = load_experiment(options.config, options.overrides);
+  experiment.spec.fitted.reset();
   ExperimentSpec& spec = experiment.spec;
-  spec.fitted.reset();
   spec.trainer.on_nan = OnNan::stop;  // a loss that is not finite is what ends the search
   FindLrResult result;
   result.target = target_of(spec, options.target);

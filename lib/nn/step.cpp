@@ -367,7 +367,10 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::str
   }
   if (total) {
     const Value factor = builder.apply1("reciprocal", nullptr, {total});
-    for (Value& gradient : flat) gradient = builder.apply1("scale", nullptr, {gradient, factor});
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      flat[i] = builder.apply1("scale", nullptr, {flat[i], factor});
+      graph.update(flat_state(graph.state_spec(), "accumulated/" + groups[i].name, groups[i].parameters), flat[i]);
+    }
   }
 
   if (clip_grad_value) {

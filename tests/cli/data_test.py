@@ -227,6 +227,19 @@ class Streamed(DataTest):
         self.run_cli("resume", "damaged", *more, env=environment)
         self.assertEqual(self.final_state("damaged")["arrays"], self.final_state("memory")["arrays"])
 
+    def test_other_loops(self):
+        """averages that go over the training data once more, and find-lr, see the same batches"""
+        config = self.arrays(averages={"ema": {"decay": 0.9, "buffers": "refresh", "refresh_batches": 5}})
+        config["data"]["train"]["drop_last"] = True
+        config["model"]["layers"].insert(1, "batch_norm")
+        path = self.write("arrays.yaml", config)
+        streamed = ["--set", "data.memory_limit=0", "--set", "data.threads=2"]
+        self.run_cli("train", path, "--output", "memory")
+        self.run_cli("train", path, "--output", "streamed", *streamed)
+        self.assert_same_end("streamed", self.final_state("memory"))
+        found = [self.run_json("find-lr", path, "--steps", 40, *extra) for extra in ([], streamed)]
+        self.assertEqual(found[0], found[1])
+
     def test_whole(self):
         """a format that cannot be read in parts is told, and trained on all the same"""
         rows = [f"{i % 13},{i % 7},{i % 2}" for i in range(100)]
