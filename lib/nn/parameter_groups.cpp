@@ -54,6 +54,17 @@ std::vector<int> take_matching(const std::string& group, const ParameterGroup& p
   return taken;
 }
 
+// Runs `body`; what it complains about is shown at `source`.
+template <typename Body>
+void at(const Source& source, Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::config || !source.file) throw;
+    throw ConfigError({{source, "", error.what()}}, 1);
+  }
+}
+
 // Which of the model's parameters a pattern of `key` matches; a config Error if none.
 std::vector<std::string> matching(const std::string& pattern, const std::vector<std::string>& names,
                                   const std::string& model_name, const char* key) {
@@ -106,7 +117,7 @@ void Assembly::freeze(StateSpec& state, const NamedModel& each, const StepsOf& s
 
 void Assembly::freeze(StateSpec& state, const StepsOf& steps) {
   std::map<int, std::int64_t> begins;
-  for (const NamedModel& each : models) freeze(state, each, steps, begins);
+  for (const NamedModel& each : models) at(each.model->root.source(), [&] { freeze(state, each, steps, begins); });
   std::set<std::int64_t> times;
   for (const auto& [parameter, begin] : begins) times.insert(begin);
   stage_begins_.assign(times.begin(), times.end());
@@ -137,14 +148,7 @@ std::vector<std::string> Assembly::models_of(std::size_t optimizer) const {
 void Assembly::declare_groups(StateSpec& state, const StepsOf& steps) {
   require(groups_.empty(), "parameters are grouped once");
   freeze(state, steps);
-  for (std::size_t i = 0; i < optimizers.size(); ++i) {
-    try {
-      declare_groups(state, i);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::config || !optimizers[i].source.file) throw;
-      throw ConfigError({{optimizers[i].source, "", error.what()}}, 1);
-    }
-  }
+  for (std::size_t i = 0; i < optimizers.size(); ++i) at(optimizers[i].source, [&] { declare_groups(state, i); });
   if (!groups_.empty() && std::ranges::none_of(groups_, [](const Group& group) { return group.stage == 0; })) {
     fail(ErrorKind::config, "freeze_until leaves nothing to train before step {}; leave some parameters free",
          stage_begins_.front());
