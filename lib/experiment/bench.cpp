@@ -60,8 +60,8 @@ class Stepper {
     for (const DrivenValue& driven : blueprint.driven()) {
       if (driven.policy) scalars.set(driven.path, static_cast<float>(driven.at(step_, blueprint.schedule())));
     }
-    session_.bring("train", epoch_, offset_);
     averaging_.set_rates(step_ + 1);
+    session_.bring("train", epoch_, offset_);
     scalars.set("position", offset_);
     scalars.set("step", step_);
     for (int entry = 0; entry < blueprint.entries(); ++entry)

@@ -50,19 +50,18 @@ void drive(ExperimentSpec& spec, const std::string& target, const FindLrOptions&
   if (options.linear) {
     set("start", number_text(options.start));
     set("end", number_text(options.end));
-    set("over", fmt::format("{} steps", last));
   } else {
     set("initial", number_text(options.start));
     set("multiplier", number_text(options.end / options.start));
     set("every", fmt::format("{} steps", last));
     set("continuous", "true");
   }
+  set("over", fmt::format("{} steps", last));
   Component<Policy> component;
   Diagnostics diagnostics;
   component.read(policy, {}, diagnostics);
   diagnostics.throw_if_any();
   spec.policies.items.insert(spec.policies.items.begin(), {"find-lr", std::move(component)});
-  spec.trainer.max = {static_cast<double>(options.steps), Progress::Unit::steps};
 }
 
 /// Updates as training makes them, and the value of the last one.
@@ -208,6 +207,7 @@ FindLrResult find_lr(const FindLrOptions& options) {
   Experiment experiment = load_experiment(options.config, options.overrides);
   experiment.spec.fitted.reset();
   ExperimentSpec& spec = experiment.spec;
+  spec.trainer.on_nan = OnNan::stop;  // a loss that is not finite is what ends the search
   FindLrResult result;
   result.target = target_of(spec, options.target);
   result.monitor = options.monitor;

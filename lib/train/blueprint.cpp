@@ -44,27 +44,6 @@ bool attempt(Diagnostics& problems, const Source& source, Part part) {
   return false;
 }
 
-/// The position in a batch that lies on the device by itself: always 0.
-constexpr const char* streamed_position = "streamed_position";
-
-void replace_all(std::string& text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-    text.replace(at, from.size(), to);
-}
-
-/// A class number without a row in the table that reads it would be NaN in the first batch that has it.
-void check_embeddings(const Graph& graph, const Batch& batch) {
-  for (const GraphNode& node : graph.nodes()) {
-    if (node.op->name() != "embedding") continue;
-    for (const auto& [field, classes] : batch.classes) {
-      const std::int64_t rows = graph.info(node.inputs[1]).type.shape[0];
-      if (batch.fields.find(field)->second.id() != node.inputs[0] || rows >= classes) continue;
-      fail(ErrorKind::config, "embedding '{}' has {} rows, but '{}' has {} classes; set num_embeddings to {}",
-           node.path, rows, field, classes, classes);
-    }
-  }
-}
-
 /// State of the models that training moves and no optimizer owns. To be asked for before anything is frozen.
 std::vector<int> running_statistics(const StateSpec& state, const Assembly& assembly) {
   std::vector<int> found;
@@ -89,6 +68,27 @@ std::string not_drivable(const std::string& target, const std::map<std::string, 
   std::vector<std::string> names;
   for (const auto& [path, number] : numbers) names.push_back(path);
   return fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names));
+}
+
+/// The position in a batch that lies on the device by itself: always 0.
+constexpr const char* streamed_position = "streamed_position";
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+}
+
+/// A class number without a row in the table that reads it would be NaN in the first batch that has it.
+void check_embeddings(const Graph& graph, const Batch& batch) {
+  for (const GraphNode& node : graph.nodes()) {
+    if (node.op->name() != "embedding") continue;
+    for (const auto& [field, classes] : batch.classes) {
+      const std::int64_t rows = graph.info(node.inputs[1]).type.shape[0];
+      if (batch.fields.find(field)->second.id() != node.inputs[0] || rows >= classes) continue;
+      fail(ErrorKind::config, "embedding '{}' has {} rows, but '{}' has {} classes; set num_embeddings to {}",
+           node.path, rows, field, classes, classes);
+    }
+  }
 }
 
 std::string last_component(const std::string& path) {
@@ -167,22 +167,6 @@ void Blueprint::build_all() {
   problems.throw_if_any();
 }
 
-std::string Blueprint::hash_of(const Graph& graph) const {
-  std::string text = graph.text();
-  if (trains() && streams("train")) {  // as if all samples lay on the device
-    const auto whole = [&](const std::string& name, const TensorType& batch, const TensorType& all) {
-      replace_all(text, fmt::format("data/train/{}:{}", name, batch.text()),
-                  fmt::format("data/train/{}:{}", name, all.text()));
-    };
-    const std::int64_t batch = sampler("train").options().batch_size;
-    whole("order", {DType::i32, {batch}}, {DType::i32, {sampler("train").samples()}});
-    for (const Field& field : data("train").fields)
-      whole(field.name, field.batch_type(batch), field.batch_type(data("train").samples));
-    replace_all(text, streamed_position, "position");
-  }
-  return text_hash(text);
-}
-
 void Blueprint::declare_averages(const std::vector<int>& statistics, Diagnostics& problems) {
   averages_.declare(state_, spec_.averages, statistics);
   for (const auto& [name, average] : spec_.averages) {
@@ -207,6 +191,22 @@ void Blueprint::declare_groups() {
 int Blueprint::stage_at(std::int64_t step) const {
   const auto& begins = assembly_.stage_begins();
   return static_cast<int>(std::ranges::upper_bound(begins, step) - begins.begin());
+}
+
+std::string Blueprint::hash_of(const Graph& graph) const {
+  std::string text = graph.text();
+  if (trains() && streams("train")) {  // as if all samples lay on the device
+    const auto whole = [&](const std::string& name, const TensorType& batch, const TensorType& all) {
+      replace_all(text, fmt::format("data/train/{}:{}", name, batch.text()),
+                  fmt::format("data/train/{}:{}", name, all.text()));
+    };
+    const std::int64_t batch = sampler("train").options().batch_size;
+    whole("order", {DType::i32, {batch}}, {DType::i32, {sampler("train").samples()}});
+    for (const Field& field : data("train").fields)
+      whole(field.name, field.batch_type(batch), field.batch_type(data("train").samples));
+    replace_all(text, streamed_position, "position");
+  }
+  return text_hash(text);
 }
 
 void Blueprint::make_samplers() {

@@ -101,9 +101,9 @@ class Blueprint {
   void find_driven(Diagnostics& problems);
   void settle(const std::string& name, const Component<Policy>& policy, double base, Diagnostics& problems);
   void build_all();
+  void check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const;
   /// The hash of a training graph; the same whether its data are streamed or not, as the numbers are.
   std::string hash_of(const Graph& graph) const;
-  void check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const;
   void check_monitors(Diagnostics& problems) const;
 
   ExperimentSpec& spec_;
