@@ -146,16 +146,18 @@ class ClassWeights(FittedTest):
 
     def test_accumulated(self):
         """an update of several batches weights its samples as one large batch does, and so do reports"""
-        whole = self.imbalanced()
+        whole = self.imbalanced(policies={"seen": {"type": "gradient_statistics"}})
         parts = changed(whole, data__train__batch_size=7, trainer__accumulate=6)  # 42 samples
         whole["data"]["train"]["batch_size"] = 42
         given = changed(whole, loss__class_weights=[160 / 2 / 144, 160 / 2 / 16])
         for name, config in {"whole": whole, "parts": parts, "given": given}.items():
             self.run_cli("train", self.write(f"{name}.yaml", config), "--output", name)
         for a, b, c in zip(self.values("whole"), self.values("parts"), self.values("given")):
-            for key in "train/loss", "val/loss":
-                self.assertAlmostEqual(a[key], b[key], delta=2e-6 * abs(a[key]))
-                self.assertAlmostEqual(a[key], c[key], delta=2e-6 * abs(a[key]))
+            gradients = [key for key in a if key.startswith("gradient")]
+            self.assertGreater(len(gradients), 0)
+            for key in ["train/loss", "val/loss", *gradients]:
+                self.assertAlmostEqual(a[key], b[key], delta=2e-5 * abs(a[key]))
+                self.assertAlmostEqual(a[key], c[key], delta=2e-5 * abs(a[key]))
 
     def test_exact(self):
         """counted weights are the same after a resume, bit for bit"""
