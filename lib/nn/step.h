@@ -99,6 +99,8 @@ struct Assembly {
   const Model& model(std::string_view name) const;
   /// "model/" or "models/<name>/".
   static std::string prefix_of(std::string_view model_name);
+  /// A parameter as patterns see it: "0.weight" of "model/0.weight".
+  static std::string parameter_name(const StateVariable& variable);
   /// The loss; a config Error that names the step where the spec has none.
   const Component<Loss>& required_loss(std::string_view step) const;
   /// Reports the experiment's metrics of an output and a target.
