@@ -81,8 +81,8 @@ Schema<TrainerSpec> TrainerSpec::schema() {
           "on_nan", &TrainerSpec::on_nan, resume(Resume::safe),
           "When a loss or a gradient is not finite. stop: training ends, with exit code 5. skip: that update changes "
           "nothing and counts for nothing; training ends if a whole report's updates were skipped. rollback: the "
-          "newest checkpoint's weights are taken and training goes on with the batches that follow; it ends after "
-          "three that led to the same weights.")
+          "newest checkpoint's weights are taken and training goes on with the batches that follow; when three "
+          "in a row have not helped, the one before it; with none left training ends.")
       .field("validate_every", &TrainerSpec::validate_every, "How often data.val is gone through.",
              resume(Resume::forced))
       .field("evaluate", &TrainerSpec::evaluate,

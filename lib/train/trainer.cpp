@@ -388,7 +388,11 @@ Outcome Trainer::stop(Interrupt why) {
   const std::string reason =
       why == Interrupt::time ? std::string("trainer.time_limit is reached")
                              : fmt::format("signal {} during {}", signals::stop_signal(), name(host_.position.doing));
-  save(false, true);
+  // A rollback is for the moments at which an uninterrupted run would find it due.
+  if (session_.blueprint().spec().trainer.on_nan == OnNan::rollback && !losses_finite())
+    log::warn("the loss is not finite: nothing is saved, and a resume goes on from the newest checkpoint");
+  else
+    save(false, true);
   history_.status = "interrupted";
   history_.stop_reason = reason;
   history_.write(paths_.history());

@@ -1,6 +1,8 @@
 // What a trainer does about numbers that are not finite: trainer.on_nan.
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -11,6 +13,29 @@ namespace {
 
 /// Rollbacks to the same weights, after which it is clear that they do not help.
 constexpr std::int64_t most_rollbacks = 3;
+
+/// A checkpoint to go back to.
+struct RollbackTarget {
+  CheckpointReader reader;
+  std::int64_t step = 0;
+  std::int64_t updates = 0;  ///< that its weights hold
+};
+
+/// The newest whole checkpoint that is not known to lead nowhere.
+std::optional<RollbackTarget> rollback_target(const CheckpointStore& checkpoints, const Health& health) {
+  for (const CheckpointStore::File& file : checkpoints.list()) {
+    try {
+      CheckpointReader reader = open_checkpoint(file.path);
+      const HostState then = HostState::from_json(reader.state_json(), file.path.string());
+      const std::int64_t step = then.position.step, updates = step - then.health.lost;
+      if (step > health.dead_until || updates < health.dead_from)
+        return RollbackTarget{std::move(reader), step, updates};
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::data) throw;  // a damaged one is passed over
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -33,8 +58,12 @@ void Trainer::clear_training_sums() {
   host_.health.skipped = 0;
 }
 
+bool Trainer::losses_finite() const {
+  return std::ranges::all_of(session_.read_sums("train"), [](double sum) { return std::isfinite(sum); });
+}
+
 bool Trainer::check_losses() {
-  if (std::ranges::all_of(session_.read_sums("train"), [](double sum) { return std::isfinite(sum); })) return true;
+  if (losses_finite()) return true;
   const Position& at = host_.position;
   not_finite(fmt::format("the loss is not finite since step {} (epoch {})",
                          host_.health.cleared_step + session_.finite_updates() + 1, at.epoch + 1));
@@ -43,20 +72,22 @@ bool Trainer::check_losses() {
 
 void Trainer::not_finite(const std::string& what) {
   if (session_.blueprint().spec().trainer.on_nan != OnNan::rollback) diverged(what);
-  const auto found = checkpoints_.newest_valid();
-  if (!found) diverged(what + ", and there is no checkpoint yet that a rollback could lead to");
-  const HostState then = HostState::from_json(found->reader.state_json(), found->file.path.string());
-  const std::int64_t updates = then.position.step - then.health.lost;
   Health& health = host_.health;
-  health.rollbacks_to_it = updates == health.rollback_to ? health.rollbacks_to_it + 1 : 1;
-  if (health.rollbacks_to_it > most_rollbacks)
-    diverged(fmt::format("{}, after {} rollbacks to the same weights", what, most_rollbacks));
-  health.rollback_to = updates;
-  health.lost = host_.position.step - updates;
+  auto target = rollback_target(checkpoints_, health);
+  if (!target) diverged(what + ", and there is no checkpoint yet that a rollback could lead to");
+  if (target->updates == health.rollback_to && health.rollbacks_to_it == most_rollbacks) {
+    health.dead_from = health.rollback_to;
+    health.dead_until = host_.position.step;
+    target = rollback_target(checkpoints_, health);
+    if (!target) diverged(fmt::format("{}, after {} rollbacks to the same weights", what, most_rollbacks));
+  }
+  health.rollbacks_to_it = target->updates == health.rollback_to ? health.rollbacks_to_it + 1 : 1;
+  health.rollback_to = target->updates;
+  health.lost = host_.position.step - target->updates;
   ++health.rollbacks;
   log::warn("{}; the state of the checkpoint of step {} is taken, and training goes on with the next batch", what,
-            then.position.step);
-  snapshot_.restore(found->reader);
+            target->step);
+  snapshot_.restore(target->reader);
   clear_training_sums();
   health.uncounted = host_.position.offset;
 }
