@@ -19,6 +19,7 @@
 #include "schema/named_values.h"
 #include "schema/schema.h"
 #include "train/average.h"
+#include "train/logger.h"
 #include "train/policy.h"
 
 namespace trainctl {
@@ -114,6 +115,7 @@ struct OutputSpec {
 struct ExperimentSpec {
   std::int64_t version = 1;
   std::string name;
+  std::vector<Path> modules;
   std::int64_t seed = 0;
   DataSpec data;
   std::optional<Model> model;
@@ -128,6 +130,8 @@ struct ExperimentSpec {
   Named<Average> averages;
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
+  Named<Logger> loggers;
+  std::vector<Path> save_source;
   OutputSpec output;
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
