@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "experiment/modules.h"
 #include "program/plan.h"
 #include "train/blueprint.h"
 #include "train/session.h"
@@ -187,8 +188,9 @@ CheckReport check(const CheckOptions& options) {
   experiment.spec.fitted.reset();
   CheckReport report;
   report.resolved_yaml = experiment.resolved_yaml();
+  for (const UserModule& module : user_modules()) report.text += module_text(module);
   if (!options.read_data) {
-    report.text = report.resolved_yaml;
+    report.text += report.resolved_yaml;
     report.json = Json({{"resolved", report.resolved_yaml}}).dump(2);
     return report;
   }
@@ -203,7 +205,7 @@ CheckReport check(const CheckOptions& options) {
     const auto graph = blueprint.build(key);
     programs.push_back({key, plan_program(*graph, plan_options(*device, experiment.spec.trainer))});
   }
-  report.text = report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
+  report.text += report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
   report.json = report_json(experiment, blueprint, programs).dump(2);
   return report;
 }

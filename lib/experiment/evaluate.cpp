@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "experiment/modules.h"
 #include "schema/yaml.h"
 #include "store/checkpoint_store.h"
 #include "store/run_directory.h"
@@ -25,7 +26,7 @@ ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& op
   Diagnostics diagnostics;
   resolved = resolve_spec(std::move(resolved), options.overrides, diagnostics);
   diagnostics.throw_if_any();
-  return parse<ExperimentSpec>(resolved);
+  return read_experiment(resolved);
 }
 
 /// Values that policies drive, such as label_smoothing, are those of the checkpoint's last report.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "device/module.h"
+#include "experiment/modules.h"
 #include "schema/yaml.h"
 
 namespace trainctl {
@@ -13,7 +14,8 @@ Experiment load_experiment(const std::filesystem::path& file, const Overrides& o
   Experiment experiment;
   experiment.file = file;
   Diagnostics diagnostics;
-  if (const auto resolved = load_spec(file, overrides, diagnostics)) read(experiment.spec, *resolved, diagnostics);
+  if (const auto resolved = load_spec(file, overrides, diagnostics))
+    read_experiment(experiment.spec, *resolved, diagnostics);
   diagnostics.throw_if_any();
   experiment.original = read_file(file);
   return experiment;

@@ -1,12 +1,14 @@
 #include "experiment/run.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/libraries.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "experiment/modules.h"
 #include "schema/differences.h"
 #include "schema/yaml.h"
 
@@ -47,6 +49,12 @@ RunResult run_in(RunDirectory& directory, Trainer& trainer) {
   }
 }
 
+std::map<std::string, std::string> module_digests() {
+  std::map<std::string, std::string> digests;
+  for (const UserModule& module : user_modules()) digests[module.path.string()] = module.sha256;
+  return digests;
+}
+
 StartInfo start_info(const char* command, const std::vector<std::string>& argv, const Device& device,
                      std::int64_t from_step) {
   return {.command = command,
@@ -56,6 +64,7 @@ StartInfo start_info(const char* command, const std::vector<std::string>& argv, 
           .device = device.description(),
           .threads = device.threads(),
           .libraries = libraries(),
+          .modules = module_digests(),
           .from_step = from_step};
 }
 
@@ -176,6 +185,23 @@ void check_same_data(const CheckpointReader& reader, Session& session, bool forc
   }
 }
 
+/// Modules are told apart by what they hold: they may lie elsewhere than before.
+void check_same_modules(const RunPaths& paths, bool force) {
+  const auto before = read_status(paths).modules;
+  std::set<std::string> known;
+  for (const auto& [path, digest] : before) known.insert(digest);
+  for (const UserModule& module : user_modules()) {
+    const bool listed = before.contains(module.path.string());
+    if (known.contains(module.sha256) || before.empty()) continue;
+    if (!force) {
+      fail(ErrorKind::data, "{}: {}; restore it, or add --force to go on with it", module.path.string(),
+           listed ? "the module is not the one that the run was started with"
+                  : "the run was started without this module");
+    }
+    log::warn("{}: the module is not one that the run was started with; going on by --force", module.path.string());
+  }
+}
+
 void warn_if_bits_may_differ(const CheckpointReader& reader, const Device& device) {
   const bool same_device = reader.text_attribute("device") == device.name();
   const auto threads = reader.int_attribute("threads");
@@ -198,6 +224,7 @@ struct Continue {
 
 RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& observer) {
   const RunPaths& paths = directory.paths();
+  check_same_modules(paths, how.force);
   std::optional<CheckpointReader> reader = find_checkpoint(paths);
   int threads = static_cast<int>(how.spec->trainer.threads);
   if (reader && threads == 0) threads = static_cast<int>(reader->int_attribute("threads"));
@@ -261,7 +288,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
     for (const auto& run : runs) {
       if (!std::filesystem::exists(RunPaths{run}.config())) continue;
       RunDirectory directory = RunDirectory::open(run);  // locked: an environment Error
-      const ExperimentSpec old = parse<ExperimentSpec>(load_spec(directory.paths().config()));
+      const ExperimentSpec old = read_experiment(load_spec(directory.paths().config()));
       const auto changes = differences(write(old), write(spec), type_of<ExperimentSpec>());
       const bool agrees = std::ranges::none_of(changes, [](const Difference& d) { return d.resume != Resume::safe; });
       if (!agrees) {
@@ -296,7 +323,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
 RunResult resume(const ResumeOptions& options, Observer& observer) {
   RunDirectory directory = RunDirectory::open(options.run);
   const RunPaths& paths = directory.paths();
-  const ExperimentSpec old = parse<ExperimentSpec>(load_spec(paths.config()));
+  const ExperimentSpec old = read_experiment(load_spec(paths.config()));
   Experiment changed = load_experiment(paths.config(), options.overrides);
   if (options.more) {
     Progress& max = changed.spec.trainer.max;

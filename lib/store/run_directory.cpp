@@ -131,6 +131,7 @@ Json start_to_json(const StartInfo& info) {
   json["device"] = info.device;
   json["threads"] = info.threads;
   json["libraries"] = info.libraries;
+  json["modules"] = info.modules;
   json["batch"] = batch_variables();
   return json;
 }
@@ -241,6 +242,8 @@ RunStatus read_status(const RunPaths& paths) {
     status.status = meta->at("status").get<std::string>();
     if (!meta->at("exit_code").is_null()) status.exit_code = meta->at("exit_code").get<int>();
     status.starts = static_cast<int>(meta->at("starts").size());
+    if (status.starts > 0 && meta->at("starts").back().contains("modules"))
+      status.modules = meta->at("starts").back().at("modules").get<std::map<std::string, std::string>>();
   }
   return status;
 }

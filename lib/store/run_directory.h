@@ -42,6 +42,7 @@ struct StartInfo {
   std::string device;
   int threads = 0;
   std::map<std::string, std::string> libraries;  ///< name to version
+  std::map<std::string, std::string> modules;    ///< the user's own: path to SHA-256
   std::int64_t from_step = 0;
 };
 
@@ -50,7 +51,8 @@ struct RunStatus {
   std::string status;            ///< running, finished, interrupted, diverged, failed; empty before the first start
   std::optional<int> exit_code;  ///< of the last start, once it ended
   int starts = 0;
-  bool locked = false;  ///< a process works on it now
+  std::map<std::string, std::string> modules = {};  ///< of the last start: path to SHA-256
+  bool locked = false;                              ///< a process works on it now
   bool finished() const { return status == "finished"; }
 };
 

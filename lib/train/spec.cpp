@@ -161,6 +161,8 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
   return Schema<ExperimentSpec>("An experiment.")
       .required("version", &ExperimentSpec::version, between(1, 1), "Version of this format.")
       .required("name", &ExperimentSpec::name, non_empty(), "Name of the run's folder.", resume(Resume::safe))
+      .field("modules", &ExperimentSpec::modules, resume(Resume::safe),
+             "Shared objects with components of your own, loaded before anything else is read.")
       .field("seed", &ExperimentSpec::seed, at_least(0), "Seed of everything random.")
       .required("data", &ExperimentSpec::data, "Training, validation and test data.")
       .field("model", &ExperimentSpec::model, "The layers.")
@@ -183,15 +185,18 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .required("trainer", &ExperimentSpec::trainer, "How long training goes on and on what it runs.")
       .field("checkpoint", &ExperimentSpec::checkpoint,
              "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
+      .field("loggers", &ExperimentSpec::loggers, resume(Resume::safe),
+             "Where reports and the lines of steps.jsonl go beside the run's own files.")
+      .field("save_source", &ExperimentSpec::save_source, resume(Resume::safe),
+             "Files that a run keeps a copy of in `source`: paths, in which `*` and `?` stand for any characters of a "
+             "name and `**` for any folders. At most 1000 files and 16 MiB.")
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
       .field("fitted", &ExperimentSpec::fitted,
              "What a run took from its training samples. Written by trainctl; a new run makes its own.",
              resume(Resume::safe))
       .at_least_one_of({"model", "models"})
       .at_least_one_of({"optimizer", "optimizers"})
-      .later("results", "result packages")
-      .later("loggers", "loggers; history.json and steps.jsonl are always written")
-      .later("modules", "components from shared objects");
+      .later("results", "result packages");
 }
 
 }  // namespace trainctl

@@ -20,6 +20,7 @@
 #include "schema/schema.h"
 #include "train/average.h"
 #include "train/fitted.h"
+#include "train/logger.h"
 #include "train/policy.h"
 
 namespace trainctl {
@@ -120,6 +121,7 @@ struct OutputSpec {
 struct ExperimentSpec {
   std::int64_t version = 1;
   std::string name;
+  std::vector<Path> modules;
   std::int64_t seed = 0;
   DataSpec data;
   std::optional<Model> model;
@@ -134,6 +136,8 @@ struct ExperimentSpec {
   Named<Average> averages;
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
+  Named<Logger> loggers;
+  std::vector<Path> save_source;
   OutputSpec output;
   std::optional<Fitted> fitted;  ///< empty: not fitted yet, or nothing to fit
   static Schema<ExperimentSpec> schema();

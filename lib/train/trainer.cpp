@@ -46,6 +46,7 @@ void Trainer::begin() {
   checkpoints_.prepare();
   steps_log_.emplace(paths_.steps(), 0);
   history_.write(paths_.history());
+  open_loggers(session_.blueprint().spec().loggers, paths_, 0, history_);
 }
 
 void Trainer::resume(const CheckpointReader& reader) {
@@ -67,6 +68,7 @@ void Trainer::resume(const CheckpointReader& reader) {
   history_.status = host_.finished ? "finished" : "running";
   history_.stop_reason = host_.reason;
   history_.write(paths_.history());
+  open_loggers(session_.blueprint().spec().loggers, paths_, host_.position.step, history_);
 }
 
 Outcome Trainer::run() {
@@ -206,6 +208,7 @@ void Trainer::log_step() {
   host_.logged_sums = sums;
   host_.logged_samples = at.offset;
   steps_log_->append(record);
+  for (const auto& [name, logger] : session_.blueprint().spec().loggers) logger->line(record);
   observer_.logged(record);
 }
 
@@ -297,6 +300,7 @@ void Trainer::report() {
   }
   history_.records.push_back(record);
   history_.write(paths_.history());
+  for (const auto& [name, logger] : blueprint.spec().loggers) logger->report(record);
   observer_.reported(record, improved_);
 }
 
@@ -304,6 +308,10 @@ void Trainer::measure() {
   for (const auto& [name, policy] : session_.blueprint().spec().policies) {
     policy->measure(session_.state(), accumulated_);
     host_.policies[name] = policy->state();
+  }
+  const std::int64_t last = history_.records.empty() ? 0 : history_.records.back().step;
+  for (const auto& [name, logger] : session_.blueprint().spec().loggers) {
+    logger->measure(session_.state(), session_.blueprint().schedule(), host_.position.step, last, accumulated_);
   }
 }
 
@@ -359,6 +367,7 @@ void Trainer::save(bool improved, bool must) {
     retention = {.last = static_cast<int>(checkpoint->keep.last), .best = checkpoint->keep.best.has_value()};
   try {
     steps_log_->sync();
+    for (const auto& [name, logger] : session_.blueprint().spec().loggers) logger->flush();
     const auto path = checkpoints_.save(host_.position.step, contents, improved, retention);
     saved_step_ = host_.position.step;
     last_save_s_ = monotonic_seconds();
