@@ -134,10 +134,10 @@ std::string curve_svg(const Curve& curve, std::size_t index, const Axis& x, cons
   const auto drawable = [&](std::size_t i) { return i < points.size() && finite(points[i]); };
   for (std::size_t i = 0; i < points.size(); ++i) {
     if (!drawable(i)) continue;
-    const bool starts = i == 0 || !drawable(i - 1);
+    const bool starts = curve.dots || i == 0 || !drawable(i - 1);
     const double px = x.pixel(points[i].x), py = y.pixel(points[i].y);
     path += fmt::format("{}{:.2f} {:.2f}", starts ? "M" : "L", px, py);
-    if (starts && !drawable(i + 1)) {
+    if (curve.dots || (starts && !drawable(i + 1))) {
       dots += fmt::format("<circle cx=\"{:.2f}\" cy=\"{:.2f}\" r=\"2.5\" fill=\"{}\"/>\n", px, py,
                           colours[index % std::size(colours)]);
     }

@@ -13,6 +13,7 @@ struct Curve {
   };
   std::string label;
   std::vector<Point> points;  ///< ascending in x
+  bool dots = false;          ///< each point alone, not a line
 };
 
 /// Axes with their curves.
