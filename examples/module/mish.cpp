@@ -8,9 +8,7 @@ using namespace trainctl;
 
 /// y = x tanh(log(1 + e^x)), elementwise (Misra, 2020).
 struct Mish final : Layer {
-  static Schema<Mish> schema() {
-    return Schema<Mish>("Smooth rectifier that dips below zero.").example("mish");
-  }
+  static Schema<Mish> schema() { return Schema<Mish>("Smooth rectifier that dips below zero.").example("mish"); }
   Values build(Builder& b, const Values& in) const override {
     const Value x = only(in, "mish");
     const Value gate = nn::activation(b, nn::activation(b, x, Activation::Kind::softplus, 1.0), Activation::Kind::tanh);

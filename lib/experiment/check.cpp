@@ -189,6 +189,7 @@ CheckReport check(const CheckOptions& options) {
   CheckReport report;
   report.resolved_yaml = experiment.resolved_yaml();
   for (const UserModule& module : user_modules()) report.text += module_text(module);
+  sources_of(experiment.spec);
   if (!options.read_data) {
     report.text += report.resolved_yaml;
     report.json = Json({{"resolved", report.resolved_yaml}}).dump(2);

@@ -25,6 +25,12 @@ std::string Experiment::resolved_yaml() const {
   return to_yaml(write(spec));
 }
 
+SourceFiles sources_of(const ExperimentSpec& spec) {
+  std::vector<std::filesystem::path> patterns;
+  for (const Path& pattern : spec.save_source) patterns.push_back(pattern.value);
+  return find_sources(patterns);
+}
+
 std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec, const std::vector<std::string>& splits) {
   std::map<std::string, DatasetInfo> data;
   for (const char* name : {"train", "val", "test"}) {

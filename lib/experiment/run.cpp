@@ -304,6 +304,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
     }
   }
 
+  const SourceFiles sources = sources_of(spec);
   // Everything that can fail for lack of data or memory has failed before a directory is made.
   Running running = assemble(spec, options.device, static_cast<int>(spec.trainer.threads));
   running.session->load_initial_weights();
@@ -313,7 +314,9 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   directory.write_config(experiment_text(spec), experiment.original);
   write_samples(directory.paths(), *running.blueprint);
   log::open_file(directory.paths().log());
-  directory.record_start(start_info("train", options.argv, *running.device, 0));
+  StartInfo start = start_info("train", options.argv, *running.device, 0);
+  start.sources = copy_sources(sources, directory.paths().source());
+  directory.record_start(start);
   Trainer trainer(*running.session, directory.paths(),
                   {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
   trainer.begin();

@@ -110,7 +110,7 @@ Json new_meta() {
   return json;
 }
 
-Json start_to_json(const StartInfo& info) {
+Json start_to_json(const StartInfo& info, const fs::path& patch) {
   std::error_code error;
   const fs::path folder = fs::current_path(error);
   const auto commit = git_commit(folder);
@@ -126,12 +126,15 @@ Json start_to_json(const StartInfo& info) {
   json["version"] = info.version;
   json["build"] = info.build;
   json["git"] = commit ? Json(*commit) : Json();
+  const bool changed = commit && write_uncommitted(folder, patch);
+  json["git_patch"] = changed ? Json(patch.filename().string()) : Json();
   json["host"] = host_name();
   json["pid"] = ::getpid();
   json["device"] = info.device;
   json["threads"] = info.threads;
   json["libraries"] = info.libraries;
   json["modules"] = info.modules;
+  json["source"] = info.sources;
   json["batch"] = batch_variables();
   return json;
 }
@@ -211,7 +214,7 @@ void RunDirectory::record_start(const StartInfo& info) {
   Json meta = read_meta(paths_).value_or(new_meta());
   meta["status"] = "running";
   meta["exit_code"] = nullptr;
-  meta["starts"].push_back(start_to_json(info));
+  meta["starts"].push_back(start_to_json(info, paths_.patch(meta["starts"].size() + 1)));
   write_meta(paths_, meta);
 }
 

@@ -30,6 +30,12 @@ struct RunPaths {
     return root / "samples" / (std::string(split) + ".txt");
   }
   std::filesystem::path results() const { return root / "results"; }
+  /// Copies of the files that `save_source` names.
+  std::filesystem::path source() const { return root / "source"; }
+  /// What the n-th start (from 1) found changed since the commit.
+  std::filesystem::path patch(std::size_t start) const {
+    return root / (start == 1 ? "uncommitted.patch" : "uncommitted-" + std::to_string(start) + ".patch");
+  }
   std::filesystem::path tensorboard() const { return root / "tensorboard"; }
 };
 
@@ -43,6 +49,7 @@ struct StartInfo {
   int threads = 0;
   std::map<std::string, std::string> libraries;  ///< name to version
   std::map<std::string, std::string> modules;    ///< the user's own: path to SHA-256
+  std::map<std::string, std::string> sources;    ///< files copied to RunPaths::source(): path to SHA-256
   std::int64_t from_step = 0;
 };
 

@@ -1,14 +1,12 @@
 """Loggers: TensorBoard's event files, read by an independent reader; resumes, kills and failing folders."""
 
-import os
-import pathlib
-import shutil
-import struct
-import time
 import json
+import os
+import struct
+import subprocess
 import unittest
 
-from cli import SMALL, SOURCE, CliTest, changed, main
+from cli import SMALL, SOURCE, TRAINCTL, CliTest, changed, main
 
 SHIM = os.environ.get("FAULT_SHIM", "")
 
@@ -161,6 +159,24 @@ class TensorBoard(CliTest):
             self.run_cli("train", config, "--output", run, expect=-9, env=kill)
             self.run_cli("resume", run)
             self.check(run)
+
+    @unittest.skipUnless(os.path.exists(SHIM), "the shim cannot be preloaded into this build")
+    def test_full_disk(self):
+        """a write that fails is made up for within the run, and training does not notice"""
+        config = self.write("c.yaml", CONFIG)
+        environment = {**os.environ, "LD_PRELOAD": SHIM, "FAULT_KIND": "ENOSPC"}
+        caught_up = 0
+        for at in range(30, 42):
+            run = f"full-{at}"
+            done = subprocess.run([TRAINCTL, "train", config, "--output", run], cwd=self.folder, capture_output=True, text=True,
+                                  timeout=60, env={**environment, "FAULT_AT": str(at)})
+            if "tfevents" not in done.stderr:
+                continue  # another file's write
+            self.assertEqual(done.returncode, 0)
+            self.assertIn("caught up", done.stderr)
+            self.check(run)
+            caught_up += 1
+        self.assertGreater(caught_up, 0)
 
     def test_failing_folder(self):
         """a folder that cannot be written is warned of, training goes on, and all is there once it can be"""
