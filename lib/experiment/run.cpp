@@ -7,6 +7,7 @@
 #include "base/libraries.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "experiment/results.h"
 #include "schema/differences.h"
 #include "schema/yaml.h"
 
@@ -229,6 +230,22 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   return run_in(directory, trainer);
 }
 
+/// Trains in a directory that is new.
+RunResult begin_run(RunDirectory& directory, Running running, const ExperimentSpec& spec, const TrainOptions& options,
+                    Observer& observer) {
+  directory.record_start(start_info("train", options.argv, *running.device, 0));
+  Trainer trainer(*running.session, directory.paths(),
+                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
+  trainer.begin();
+  return run_in(directory, trainer);
+}
+
+/// What is left to do when training is finished and its memory is free again.
+RunResult with_results(RunResult result, const RunPaths& paths, const std::string& device) {
+  if (result.outcome.finished) make_results(paths, device);
+  return result;
+}
+
 }  // namespace
 
 RunResult train(const TrainOptions& options, Observer& observer) {
@@ -258,10 +275,11 @@ RunResult train(const TrainOptions& options, Observer& observer) {
         continue;
       }
       log::info("continuing {}", run.string());
-      return continue_run(directory,
-                          {&spec, false, options.device, options.argv, "train", experiment.original,
-                           old.trainer.max != spec.trainer.max},
-                          observer);
+      return with_results(continue_run(directory,
+                                       {&spec, false, options.device, options.argv, "train", experiment.original,
+                                        old.trainer.max != spec.trainer.max},
+                                       observer),
+                          directory.paths(), options.device);
     }
   }
 
@@ -274,11 +292,8 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   directory.write_config(experiment_text(spec), experiment.original);
   write_samples(directory.paths(), *running.blueprint);
   log::open_file(directory.paths().log());
-  directory.record_start(start_info("train", options.argv, *running.device, 0));
-  Trainer trainer(*running.session, directory.paths(),
-                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
-  trainer.begin();
-  return run_in(directory, trainer);
+  return with_results(begin_run(directory, std::move(running), spec, options, observer), directory.paths(),
+                      options.device);
 }
 
 RunResult resume(const ResumeOptions& options, Observer& observer) {
@@ -297,8 +312,10 @@ RunResult resume(const ResumeOptions& options, Observer& observer) {
   const std::string original =
       std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
   const bool longer = old.trainer.max != changed.spec.trainer.max;
-  return continue_run(
-      directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer}, observer);
+  return with_results(
+      continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer},
+                   observer),
+      paths, options.device);
 }
 
 }  // namespace trainctl

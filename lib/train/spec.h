@@ -16,6 +16,7 @@
 #include "nn/optimizer.h"
 #include "nn/step.h"
 #include "nn/transform.h"
+#include "results/spec.h"
 #include "schema/named_values.h"
 #include "schema/schema.h"
 #include "train/average.h"
@@ -128,6 +129,7 @@ struct ExperimentSpec {
   Named<Average> averages;
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
+  std::optional<ResultsSpec> results;
   OutputSpec output;
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
@@ -135,6 +137,7 @@ struct ExperimentSpec {
 
  private:
   void check_averages(Diagnostics& diagnostics) const;
+  void check_results(Diagnostics& diagnostics) const;
 };
 
 }  // namespace trainctl
