@@ -1,11 +1,13 @@
 #include <nlohmann/json.hpp>
 
 #include "arguments.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "experiment/evaluate.h"
 #include "output.h"
 #include "store/json_values.h"
+#include "store/run_directory.h"
 
 namespace trainctl::app {
 namespace {
@@ -21,9 +23,16 @@ class Eval final : public Command {
                      "model, or the name of an average; by default as trainer.evaluate says.");
     arguments.option("--config", config_, "CONFIG",
                      "Data, loss and metrics from this config; the model must be the same.");
+    arguments.option("--checkpoint", checkpoint_, "NAME",
+                     "Of a run: best, last, or a file below its checkpoints; by default the best, else the last.");
+    arguments.option("--package", options_.packages, "TYPE|{type: ...}",
+                     "A result package, several if given more often; by default those of the config's `results`.");
+    arguments.option("--output", output_, "DIR",
+                     "Writes results there: <split>.json, <split>_predictions.h5 and plots.");
     arguments.overrides(options_.overrides);
     arguments.device(options_.device);
     arguments.example("trainctl eval runs/examples/fashion-mnist-lenet-1");
+    arguments.example("trainctl eval runs/examples/fashion-mnist-lenet-1 --package classification --output report");
     arguments.example("trainctl eval runs/examples/fashion-mnist-lenet-1/checkpoints/last.h5 --split train --json");
   }
 
@@ -31,27 +40,45 @@ class Eval final : public Command {
     signals::install();
     options_.target = target_;
     if (!config_.empty()) options_.config = config_;
+    if (!checkpoint_.empty()) options_.target = named_checkpoint();
+    if (!output_.empty()) options_.output = output_;
+    if (output_.empty() && !options_.packages.empty())
+      fail(ErrorKind::usage, "--package: say with --output where its results are to be written");
     const EvaluateResult result = evaluate(options_);
     log::info("{}: epoch {}, step {}, weights '{}'; {} samples of '{}' in {:.2f} s", result.checkpoint.string(),
               result.epoch, result.step, result.weights, result.samples, result.split, result.seconds);
+    if (result.results) log::info("results: {}", result.results->string());
     if (!globals.json) {
       print_values(result.values);
       return 0;
     }
-    print_json({{"checkpoint", result.checkpoint.string()},
-                {"split", result.split},
-                {"weights", result.weights},
-                {"epoch", result.epoch},
-                {"step", result.step},
-                {"samples", result.samples},
-                {"values", values_to_json(result.values)},
-                {"seconds", result.seconds}});
+    nlohmann::ordered_json document{{"checkpoint", result.checkpoint.string()},
+                                    {"split", result.split},
+                                    {"weights", result.weights},
+                                    {"epoch", result.epoch},
+                                    {"step", result.step},
+                                    {"samples", result.samples},
+                                    {"values", values_to_json(result.values)},
+                                    {"seconds", result.seconds}};
+    if (result.results) document["results"] = result.results->string();
+    print_json(document);
     return 0;
   }
 
  private:
+  std::filesystem::path named_checkpoint() const {
+    if (!std::filesystem::is_directory(target_))
+      fail(ErrorKind::usage, "--checkpoint {}: {} is no run directory", checkpoint_, target_);
+    const auto folder = RunPaths{target_}.checkpoints();
+    for (const auto& path : {folder / (checkpoint_ + ".h5"), folder / checkpoint_}) {
+      if (std::filesystem::is_regular_file(path)) return path;
+    }
+    fail(ErrorKind::usage, "--checkpoint {}: {} has no such file; `trainctl ls` shows what there is", checkpoint_,
+         folder.string());
+  }
+
   EvaluateOptions options_;
-  std::string target_, config_;
+  std::string target_, config_, checkpoint_, output_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "experiment/experiment.h"
 #include "store/history.h"
@@ -19,6 +20,8 @@ struct EvaluateOptions {
       config;           ///< instead of the checkpoint's own experiment; the model must be the same
   Overrides overrides;  ///< of `config`
   std::string device;
+  std::vector<std::string> packages;            ///< result packages, as a config writes them; none: its `results`
+  std::optional<std::filesystem::path> output;  ///< folder for results; none: only metrics are computed
 };
 
 struct EvaluateResult {
@@ -28,7 +31,8 @@ struct EvaluateResult {
   std::int64_t epoch = 0;
   std::int64_t step = 0;
   std::int64_t samples = 0;
-  NamedValues values;  ///< "test/loss", "test/accuracy"
+  NamedValues values;                            ///< "test/loss", "test/accuracy"
+  std::optional<std::filesystem::path> results;  ///< the JSON file, if results were asked for
   double seconds = 0.0;
 };
 

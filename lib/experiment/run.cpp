@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "experiment/modules.h"
+#include "experiment/results.h"
 #include "schema/differences.h"
 #include "schema/yaml.h"
 
@@ -265,6 +266,20 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   return run_in(directory, trainer);
 }
 
+/// Trains in a directory that is new.
+RunResult begin_run(RunDirectory& directory, Running running, const ExperimentSpec& spec, Observer& observer) {
+  Trainer trainer(*running.session, directory.paths(),
+                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
+  trainer.begin();
+  return run_in(directory, trainer);
+}
+
+/// What is left to do when training is finished and its memory is free again.
+RunResult with_results(RunResult result, const RunPaths& paths, const std::string& device) {
+  if (result.outcome.finished) make_results(paths, device);
+  return result;
+}
+
 }  // namespace
 
 RunResult train(const TrainOptions& options, Observer& observer) {
@@ -297,10 +312,11 @@ RunResult train(const TrainOptions& options, Observer& observer) {
       }
       log::info("continuing {}", run.string());
       spec.fitted = old.fitted;
-      return continue_run(directory,
-                          {&spec, false, options.device, options.argv, "train", experiment.original,
-                           old.trainer.max != spec.trainer.max},
-                          observer);
+      return with_results(continue_run(directory,
+                                       {&spec, false, options.device, options.argv, "train", experiment.original,
+                                        old.trainer.max != spec.trainer.max},
+                                       observer),
+                          directory.paths(), options.device);
     }
   }
 
@@ -317,10 +333,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   StartInfo start = start_info("train", options.argv, *running.device, 0);
   start.sources = copy_sources(sources, directory.paths().source());
   directory.record_start(start);
-  Trainer trainer(*running.session, directory.paths(),
-                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
-  trainer.begin();
-  return run_in(directory, trainer);
+  return with_results(begin_run(directory, std::move(running), spec, observer), directory.paths(), options.device);
 }
 
 RunResult resume(const ResumeOptions& options, Observer& observer) {
@@ -339,8 +352,10 @@ RunResult resume(const ResumeOptions& options, Observer& observer) {
   const std::string original =
       std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
   const bool longer = old.trainer.max != changed.spec.trainer.max;
-  return continue_run(
-      directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer}, observer);
+  return with_results(
+      continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer},
+                   observer),
+      paths, options.device);
 }
 
 }  // namespace trainctl

@@ -163,6 +163,14 @@ std::string panel_svg(const Panel& panel, double offset) {
   return svg;
 }
 
+std::string document(const std::string& title, double height, const std::string& body) {
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "
+      "height=\"{1:.0f}\">\n"
+      "<title>{2}</title>\n{3}<text class=\"title\" x=\"{4:.0f}\" y=\"23\">{2}</text>\n{5}</svg>\n",
+      width, height, escaped(title), style, left, body);
+}
+
 }  // namespace
 
 std::vector<double> nice_ticks(double low, double high, int count) {
@@ -190,11 +198,39 @@ std::string svg_plot(const std::string& title, const std::vector<Panel>& panels)
     body += panel_svg(panel, height);
     height += panel_height + legend_height(panel) + line_height;
   }
-  return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "
-      "height=\"{1:.0f}\">\n"
-      "<title>{2}</title>\n{3}<text class=\"title\" x=\"{4:.0f}\" y=\"23\">{2}</text>\n{5}</svg>\n",
-      width, height, escaped(title), style, left, body);
+  return document(title, height, body);
+}
+
+std::string svg_matrix(const std::string& title, const std::vector<std::string>& rows,
+                       const std::vector<std::string>& columns, const std::vector<double>& cells) {
+  constexpr double margin = 110, grid = 520;
+  const double cell = std::min(60.0, grid / static_cast<double>(std::max(rows.size(), columns.size())));
+  const bool written = cell >= 24;  // numbers and names find room
+  const double height = title_height + margin / 2 + cell * static_cast<double>(rows.size()) + 20;
+  std::string body;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const double y = title_height + margin / 2 + cell * static_cast<double>(r);
+    double sum = 0.0;
+    for (std::size_t c = 0; c < columns.size(); ++c) sum += cells[r * columns.size() + c];
+    if (written)
+      body += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", margin - 6,
+                          y + cell / 2 + 4, escaped(rows[r].substr(0, 14)));
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const double count = cells[r * columns.size() + c], x = margin + cell * static_cast<double>(c);
+      body += fmt::format(
+          "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"{}\" fill-opacity=\"{:.3f}\" "
+          "class=\"grid\"/>\n",
+          x, y, cell, cell, colours[0], sum > 0.0 ? 0.85 * count / sum : 0.0);
+      if (written)
+        body += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.0f}</text>\n", x + cell / 2,
+                            y + cell / 2 + 4, count);
+    }
+  }
+  for (std::size_t c = 0; written && c < columns.size(); ++c)
+    body += fmt::format("<text transform=\"translate({:.1f} {:.1f}) rotate(-40)\">{}</text>\n",
+                        margin + cell * (static_cast<double>(c) + 0.4), title_height + margin / 2 - 6,
+                        escaped(columns[c].substr(0, 10)));
+  return document(title, height, body);
 }
 
 }  // namespace trainctl

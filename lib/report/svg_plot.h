@@ -27,6 +27,10 @@ struct Panel {
 /// A picture of the panels, one below the other, as a complete SVG document.
 std::string svg_plot(const std::string& title, const std::vector<Panel>& panels);
 
+/// A table of counts as a picture: the darker, the greater the share of its row. Rows are named on the left.
+std::string svg_matrix(const std::string& title, const std::vector<std::string>& rows,
+                       const std::vector<std::string>& columns, const std::vector<double>& cells);
+
 /// About `count` round numbers (1, 2 or 5 times a power of ten apart) that span [low, high]: the first is <= low, the
 /// last
 /// >= high. A span of nothing is widened.

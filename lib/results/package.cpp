@@ -1,6 +1,7 @@
 #include "results/package.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -10,6 +11,12 @@ const Findings::Value& Findings::value(std::string_view name) const {
   const auto found = std::ranges::find(values, name, &Value::name);
   require(found != values.end(), "a value that the package does not tell");
   return *found;
+}
+
+std::int64_t class_of(double target, std::int64_t classes) {
+  if (target >= 0.0 && target < static_cast<double>(classes) && target == std::floor(target))
+    return static_cast<std::int64_t>(target);
+  fail(ErrorKind::data, "a target is {}, and the predictions are scores of the classes 0 to {}", target, classes - 1);
 }
 
 bool are_logits(Scores scores, const PredictionInfo& info) {

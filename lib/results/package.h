@@ -76,6 +76,8 @@ struct ResultPackage {
   virtual std::unique_ptr<Tally> begin(const PredictionInfo& info) const = 0;
 };
 
+/// A target as one of `classes` class numbers; a data Error if it is none.
+std::int64_t class_of(double target, std::int64_t classes);
 /// Whether outputs are logits.
 bool are_logits(Scores scores, const PredictionInfo& info);
 /// Names of `count` classes: the data set's, else numbers.

@@ -135,7 +135,34 @@ void Blueprint::build_all() {
   }
   if (problems.ok()) check_metrics(assembly_.reported(split), problems);
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
+  if (problems.ok() && trains() && spec_.results) check_results(problems);
   problems.throw_if_any();
+}
+
+PredictionInfo Blueprint::predictions(std::string_view split, const std::string& target) const {
+  const auto& outputs = model_graph_->outputs();
+  const auto output = std::ranges::find(outputs, "output", &Graph::Output::name);
+  if (output == outputs.end())
+    fail(ErrorKind::config, "the step '{}' gives no predictions in evaluation", spec_.step.type());
+  const Field& field = data(split).field(target);
+  PredictionInfo info{.output = model_graph_->info(output->value).type.shape.slice(1), .target = field.shape};
+  info.probabilities = spec_.model && spec_.model->output;
+  info.class_names = field.class_names;
+  return info;
+}
+
+void Blueprint::check_results(Diagnostics& problems) const {
+  for (const std::string& split : spec_.results->splits) {
+    if (!data_.contains(split)) continue;
+    for (const auto& [name, package] : spec_.results->packages) {
+      try {
+        package->begin(predictions(split, spec_.results->target));
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::config) throw;
+        note(problems, package.source(), fmt::format("results.packages.{}", name), error.what());
+      }
+    }
+  }
 }
 
 void Blueprint::declare_averages(const std::vector<int>& statistics, Diagnostics& problems) {

@@ -81,6 +81,9 @@ class Blueprint {
   const std::vector<BuiltLayer>& layers() const { return layers_; }
   /// The graph that layers() refers to.
   const Graph& model_graph() const { return *model_graph_; }
+  /// What one sample's prediction and target are, for result packages. A config Error where the step gives no output or
+  /// the data has no such target.
+  PredictionInfo predictions(std::string_view split, const std::string& target) const;
   /// Hash of the training graph of a full batch: what a checkpoint must agree on.
   const std::string& graph_hash() const { return graph_hash_; }
   /// Names of what policies add to reports, in the policies' order.
@@ -105,6 +108,7 @@ class Blueprint {
   /// The hash of a training graph; the same whether its data are streamed or not, as the numbers are.
   std::string hash_of(const Graph& graph) const;
   void check_monitors(Diagnostics& problems) const;
+  void check_results(Diagnostics& problems) const;
 
   ExperimentSpec& spec_;
   std::map<std::string, DatasetInfo, std::less<>> data_;

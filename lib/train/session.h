@@ -62,6 +62,8 @@ class Session {
   /// Without the values of which every sample was skipped.
   std::vector<Measured> measure(std::string_view split, const std::vector<double>& sums, double samples) const;
 
+  /// The data of a loaded split, and the order of the epoch that set_epoch() brought.
+  const SplitData& data(std::string_view split) const { return data_.find(split)->second; }
   Blueprint& blueprint() const { return blueprint_; }
   StateStore& state() { return state_; }
   ScalarRow& scalars() { return scalars_; }

@@ -132,6 +132,27 @@ void ExperimentSpec::check(Diagnostics& diagnostics, const Node& node) const {
   if (optimizer && !optimizers.items.empty())
     diagnostics.error(node, "both 'optimizer' and 'optimizers' are given; put the one among the others.");
   check_averages(diagnostics);
+  if (results) check_results(diagnostics);
+}
+
+void ExperimentSpec::check_results(Diagnostics& diagnostics) const {
+  const Diagnostics::Scope scope(diagnostics, "results");
+  for (const std::string& split : results->splits) {
+    if ((split == "val" || split == "test") && !data.find(split))
+      diagnostics.error(results->packages.begin()->second.source(),
+                        fmt::format("there is no data.{0}; give it, or leave '{0}' out of results.splits.", split));
+  }
+  if (!results->weights) return;
+  const Reference& weights = *results->weights;
+  const Diagnostics::Scope inner(diagnostics, "weights");
+  std::vector<std::string> names{ResultsSpec::best, ResultsSpec::last, model_weights};
+  for (const auto& [name, average] : averages) names.push_back(name);
+  if (std::ranges::find(names, weights.name) == names.end()) {
+    diagnostics.error(weights.source, fmt::format("'{}' is neither best, last, model nor one of `averages`.{}",
+                                                  weights.name, suggestion(weights.name, names)));
+  }
+  if (weights.name == ResultsSpec::best && !(checkpoint && checkpoint->keep.best))
+    diagnostics.error(weights.source, "nothing says what is best: give checkpoint.keep.best a monitor and a mode.");
 }
 
 void ExperimentSpec::check_averages(Diagnostics& diagnostics) const {
@@ -190,13 +211,14 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("save_source", &ExperimentSpec::save_source, resume(Resume::safe),
              "Files that a run keeps a copy of in `source`: paths, in which `*` and `?` stand for any characters of a "
              "name and `**` for any folders. At most 1000 files and 16 MiB.")
+      .field("results", &ExperimentSpec::results, "What is told of the predictions when training is finished.",
+             resume(Resume::safe))
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
       .field("fitted", &ExperimentSpec::fitted,
              "What a run took from its training samples. Written by trainctl; a new run makes its own.",
              resume(Resume::safe))
       .at_least_one_of({"model", "models"})
-      .at_least_one_of({"optimizer", "optimizers"})
-      .later("results", "result packages");
+      .at_least_one_of({"optimizer", "optimizers"});
 }
 
 }  // namespace trainctl

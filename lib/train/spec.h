@@ -16,6 +16,7 @@
 #include "nn/optimizer.h"
 #include "nn/step.h"
 #include "nn/transform.h"
+#include "results/spec.h"
 #include "schema/named_values.h"
 #include "schema/schema.h"
 #include "train/average.h"
@@ -138,6 +139,7 @@ struct ExperimentSpec {
   std::optional<CheckpointSpec> checkpoint;
   Named<Logger> loggers;
   std::vector<Path> save_source;
+  std::optional<ResultsSpec> results;
   OutputSpec output;
   std::optional<Fitted> fitted;  ///< empty: not fitted yet, or nothing to fit
   static Schema<ExperimentSpec> schema();
@@ -146,6 +148,7 @@ struct ExperimentSpec {
 
  private:
   void check_averages(Diagnostics& diagnostics) const;
+  void check_results(Diagnostics& diagnostics) const;
 };
 
 }  // namespace trainctl

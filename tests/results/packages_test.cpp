@@ -120,6 +120,8 @@ TEST_CASE("probabilities are taken as they are, and class names are the data's")
 
 TEST_CASE("predictions that do not fit are refused, with the package that does") {
   CHECK_THROWS_WITH_AS(make("classification")->begin({{1}, {}}), doctest::Contains("'binary' is for one score"), Error);
+  const std::vector<double> outputs{1, 2}, targets{2};
+  CHECK_THROWS_AS(make("classification")->begin({{2}, {}})->add({1, outputs, targets}), Error);
   CHECK_THROWS_AS(make("binary")->begin({{3}, {}}), Error);
   CHECK_THROWS_AS(make("regression")->begin({{3}, {2}}), Error);
   CHECK_THROWS_AS(make("segmentation")->begin({{3, 4, 4}, {}}), Error);

@@ -35,7 +35,8 @@ class ClassificationTally final : public Tally {
   void add(const Predictions& some) override {
     const std::size_t classes = labels_.size();
     for (std::size_t i = 0; i < static_cast<std::size_t>(some.samples); ++i)
-      add(some.outputs.subspan(i * classes, classes), static_cast<std::size_t>(some.targets[i]));
+      add(some.outputs.subspan(i * classes, classes),
+          static_cast<std::size_t>(class_of(some.targets[i], confusion_.classes())));
   }
 
   Findings finish() const override {

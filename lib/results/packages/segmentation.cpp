@@ -66,7 +66,7 @@ class SegmentationTally final : public Tally {
     if (channels_ == 1) {
       confusion_.add(target > 0.5, scores[pixel] >= bound_);
     } else {
-      confusion_.add(static_cast<std::int64_t>(target), static_cast<std::int64_t>(best));
+      confusion_.add(class_of(target, confusion_.classes()), static_cast<std::int64_t>(best));
     }
   }
 

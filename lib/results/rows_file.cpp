@@ -1,0 +1,96 @@
+#include "results/rows_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "store/hdf5.h"
+
+namespace trainctl {
+
+namespace fs = std::filesystem;
+using hdf5::Handle;
+
+namespace {
+
+// At exit HDF5 would close again what it could not write to a full disk, and crash. All that we open we close.
+[[maybe_unused]] const herr_t no_work_at_exit = H5dont_atexit();
+
+}  // namespace
+
+struct RowsFile::File {
+  fs::path path, temporary;
+  std::vector<Field> fields;
+  Handle file;
+  std::vector<Handle> datasets;
+  bool done = false;
+
+  template <typename Status>
+  Status check(Status status, const char* action) const {
+    if (status >= 0) return status;
+    const int code = errno;
+    const std::string why = hdf5::reason();
+    if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO) fail_io(path, action, code);
+    fail(ErrorKind::environment, "{}: cannot {}: {}", path.string(), action, why);
+  }
+};
+
+RowsFile::RowsFile(fs::path path, std::vector<Field> fields, std::int64_t rows) : file_(std::make_unique<File>()) {
+  File& own = *file_;
+  own.path = std::move(path);
+  own.temporary = own.path.parent_path() / fmt::format(".{}.{}.tmp", own.path.filename().string(), ::getpid());
+  own.fields = std::move(fields);
+  hdf5::prepare();
+  errno = 0;
+  own.file = Handle(own.check(H5Fcreate(own.temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), "create"));
+  for (const Field& field : own.fields) {
+    std::vector<hsize_t> extents{static_cast<hsize_t>(rows)};
+    for (const std::int64_t extent : field.shape) extents.push_back(static_cast<hsize_t>(extent));
+    const Handle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
+    own.datasets.emplace_back(own.check(H5Dcreate2(own.file.get(), field.name.c_str(), hdf5::file_type(field.dtype),
+                                                   space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                                        "write"));
+  }
+}
+
+RowsFile::~RowsFile() {
+  if (file_->done) return;
+  file_->datasets.clear();
+  file_->file = Handle();
+  ::unlink(file_->temporary.c_str());
+}
+
+void RowsFile::write(std::size_t field, std::int64_t first, std::int64_t count, const void* values) {
+  const File& own = *file_;
+  std::vector<hsize_t> start{static_cast<hsize_t>(first)}, extents{static_cast<hsize_t>(count)};
+  for (const std::int64_t extent : own.fields[field].shape) {
+    start.push_back(0);
+    extents.push_back(static_cast<hsize_t>(extent));
+  }
+  const Handle memory(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
+  const Handle place(H5Dget_space(own.datasets[field].get()));
+  H5Sselect_hyperslab(place.get(), H5S_SELECT_SET, start.data(), nullptr, extents.data(), nullptr);
+  errno = 0;
+  own.check(H5Dwrite(own.datasets[field].get(), hdf5::file_type(own.fields[field].dtype), memory.get(), place.get(),
+                     H5P_DEFAULT, values),
+            "write");
+}
+
+void RowsFile::finish() {
+  File& own = *file_;
+  errno = 0;
+  own.datasets.clear();
+  own.check(H5Fflush(own.file.get(), H5F_SCOPE_GLOBAL), "write");
+  own.file = Handle();
+  Fd fd(::open(own.temporary.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) fail_io(own.path, "write", errno);
+  if (const int code = sync_file(fd.get())) fail_io(own.path, "write to the disk", code);
+  if (file_ops().rename(own.temporary.c_str(), own.path.c_str()) != 0) fail_io(own.path, "replace", errno);
+  own.done = true;
+  sync_directory(own.path.parent_path());
+}
+
+}  // namespace trainctl
