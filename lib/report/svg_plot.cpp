@@ -48,6 +48,13 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
+// At most `most` bytes of UTF-8, whole characters.
+std::string shortened(const std::string& text, std::size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return text.substr(0, most);
+}
+
 // One axis: which values it shows and where they lie.
 struct Axis {
   std::vector<double> ticks;
@@ -214,7 +221,7 @@ std::string svg_matrix(const std::string& title, const std::vector<std::string>&
     for (std::size_t c = 0; c < columns.size(); ++c) sum += cells[r * columns.size() + c];
     if (written)
       body += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", margin - 6,
-                          y + cell / 2 + 4, escaped(rows[r].substr(0, 14)));
+                          y + cell / 2 + 4, escaped(shortened(rows[r], 14)));
     for (std::size_t c = 0; c < columns.size(); ++c) {
       const double count = cells[r * columns.size() + c], x = margin + cell * static_cast<double>(c);
       body += fmt::format(
@@ -229,7 +236,7 @@ std::string svg_matrix(const std::string& title, const std::vector<std::string>&
   for (std::size_t c = 0; written && c < columns.size(); ++c)
     body += fmt::format("<text transform=\"translate({:.1f} {:.1f}) rotate(-40)\">{}</text>\n",
                         margin + cell * (static_cast<double>(c) + 0.4), title_height + margin / 2 - 6,
-                        escaped(columns[c].substr(0, 10)));
+                        escaped(shortened(columns[c], 10)));
   return document(title, height, body);
 }
 

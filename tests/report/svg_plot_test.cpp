@@ -112,3 +112,12 @@ TEST_CASE("a logarithmic axis has powers of ten at equal distances, and 2 and 5 
         doctest::Approx((tick(close, "0.02") - tick(close, "0.01")) / std::log10(2.0)).epsilon(1e-2));
   CHECK(svg_plot("empty", {{"lr", "loss", {{"loss", {}}}, true}}).find("nan") == std::string::npos);
 }
+
+TEST_CASE("a matrix names its rows in whole characters and writes every count") {
+  const std::string svg = svg_matrix("a < b", {"straßenbahnäöü", "b"}, {"c", "d"}, {3, 1, 0, 0});
+  CHECK(svg.find("a &lt; b") != std::string::npos);
+  CHECK(svg.find(">straßenbahn\xc3\xa4<") != std::string::npos);
+  CHECK(svg.find("fill-opacity=\"0.637\"") != std::string::npos);  // 0.85 * 3 / 4
+  CHECK(svg.find(">3</text>") != std::string::npos);
+  CHECK(svg.find("nan") == std::string::npos);  // a row of nothing
+}
