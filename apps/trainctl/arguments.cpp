@@ -61,6 +61,9 @@ void add_globals(CLI::App& app, Globals& globals) {
   app.add_flag("-q,--quiet", globals.quiet, "Show only warnings and errors on stderr.");
   app.add_option("--log-level", globals.log_level, "Least level that is logged: debug, info, warn, error, off.")
       ->option_text("LEVEL");
+  app.add_option("--module", globals.modules, "Load components of your own from a shared object. Repeatable.")
+      ->allow_extra_args(false)
+      ->option_text("FILE");
   app.add_flag("--no-color", globals.no_color, "Neither colour nor a progress bar, even on a terminal.");
 }
 
@@ -139,9 +142,9 @@ void Arguments::flag(const char* name, bool& into, const char* doc) {
 
 void Arguments::example(const char* command_line) {
   examples_ += fmt::format("{}  {}", examples_.empty() ? "Examples:\n" : "\n", command_line);
-  app_.footer(
-      examples_ +
-      "\n\nAnd everywhere: --json, --quiet, --log-level LEVEL, --no-color; `trainctl --help` says what they do.");
+  app_.footer(examples_ +
+              "\n\nAnd everywhere: --json, --quiet, --log-level LEVEL, --no-color, --module FILE; `trainctl --help` "
+              "says what they do.");
 }
 
 void Arguments::overrides(Overrides& into) {

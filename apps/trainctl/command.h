@@ -15,7 +15,8 @@ struct Globals {
   bool quiet = false;  ///< stderr shows warnings and errors only
   bool no_color = false;
   std::string log_level = "info";
-  std::vector<std::string> argv;  ///< the whole command line
+  std::vector<std::string> modules;  ///< shared objects with components of the user's
+  std::vector<std::string> argv;     ///< the whole command line
 };
 
 /// One command: declares its arguments, then runs. Results go to stdout by print(), all else to the log.

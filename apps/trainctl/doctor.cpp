@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "device/device.h"
 #include "device/module.h"
+#include "experiment/modules.h"
 #include "kernels/cpu/dispatch.h"
 #include "output.h"
 #include "report/text_table.h"
@@ -49,6 +50,19 @@ std::string system_text() {
   return std::string(system.sysname) + " " + system.release + " " + system.machine;
 }
 
+Json modules_json() {
+  Json list = Json::array();
+  for (const UserModule& module : user_modules()) {
+    Json components = Json::array();
+    for (const auto& [kind, name] : module.components) components.push_back({{"kind", kind}, {"type", name}});
+    list.push_back({{"path", module.path.string()},
+                    {"name", module.name},
+                    {"sha256", module.sha256},
+                    {"components", std::move(components)}});
+  }
+  return list;
+}
+
 class Doctor final : public Command {
  public:
   void declare(Arguments& arguments) override { arguments.example("trainctl doctor --json"); }
@@ -67,10 +81,14 @@ class Doctor final : public Command {
     for (const DeviceFinding& device : find_devices()) {
       devices.push_back({{"name", device.name}, {"usable", device.usable}, {"found", device.lines}});
     }
-    return {{"version", version_text()},         {"build", build_text()},
-            {"system", system_text()},           {"host", host_name()},
-            {"libraries", libraries()},          {"devices", std::move(devices)},
-            {"cpu_loops", cpu::name(cpu::isa())}};
+    return {{"version", version_text()},
+            {"build", build_text()},
+            {"system", system_text()},
+            {"host", host_name()},
+            {"libraries", libraries()},
+            {"devices", std::move(devices)},
+            {"cpu_loops", cpu::name(cpu::isa())},
+            {"modules", modules_json()}};
   }
 
   static std::string text() {
@@ -83,6 +101,7 @@ class Doctor final : public Command {
       text += fmt::format("{}: {}\n", device.name, device.usable ? "usable" : "not usable");
       for (const std::string& line : device.lines) text += "  " + line + "\n";
     }
+    for (const UserModule& module : user_modules()) text += module_text(module);
     return text + fmt::format("cpu loops: x86-64-{} (TRAINCTL_CPU_ISA=v2, v3 or v4 in the environment lowers it)\n",
                               cpu::name(cpu::isa()));
   }

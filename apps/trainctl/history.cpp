@@ -1,3 +1,8 @@
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "arguments.h"
@@ -7,6 +12,7 @@
 #include "base/text.h"
 #include "output.h"
 #include "report/history_table.h"
+#include "report/text_plot.h"
 #include "store/checkpoint_store.h"
 #include "store/json_values.h"
 #include "store/run_directory.h"
@@ -44,20 +50,52 @@ std::vector<std::string> short_names(const std::vector<std::string>& runs) {
   return names;
 }
 
+/// Whether the locale's encoding is UTF-8, by the variables that say so.
+bool utf8_locale() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* value = std::getenv(name);
+    if (!value || !*value) continue;
+    std::string text(value);
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
+    return text.find("utf-8") != std::string::npos || text.find("utf8") != std::string::npos;
+  }
+  return false;
+}
+
+/// As wide as the terminal, or $COLUMNS, or 80 characters.
+TextPlotStyle terminal_style(bool no_color) {
+  TextPlotStyle style{.unicode = utf8_locale(), .colours = !no_color && log::fancy_terminal(STDOUT_FILENO)};
+  winsize size{};
+  const char* columns = std::getenv("COLUMNS");
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    style.columns = size.ws_col;
+  else if (columns && std::atoi(columns) > 0)
+    style.columns = std::min(std::atoi(columns), 1000);
+  return style;
+}
+
 class ShowHistory final : public Command {
  public:
   void declare(Arguments& arguments) override {
     arguments.positionals("RUN", runs_, "Run directories; several are shown side by side.");
     arguments.option("--series", series_, "NAMES",
                      "Only these values, separated by commas, as in --series val/loss,val/accuracy.");
-    arguments.option("--plot", plot_, "FILE", "Also draw the curves as an SVG picture.");
+    arguments.option("--plot", plot_, "FILE", "Also draw the curves, as an SVG picture, or with - in the terminal.");
+    arguments.option("--best", best_, "NAME", "Show the best report by this value, with --mode.");
+    arguments.choice("--mode", mode_, {"min", "max"}, "Whether less or more is better.");
     arguments.flag("--csv", csv_, "CSV instead of a table.");
     arguments.example("trainctl history runs/examples/fashion-mnist-lenet-1");
+    arguments.example("trainctl history runs/examples/fashion-mnist-lenet-1 --plot - --best val/accuracy --mode max");
     arguments.example("trainctl history runs/examples/* --series val/accuracy --plot accuracy.svg");
   }
 
   int run(const Globals& globals) override {
     if (globals.json && csv_) fail(ErrorKind::usage, "history: --json and --csv are two formats; give one of them");
+    if (best_.empty() != mode_.empty())
+      fail(ErrorKind::usage, "history: --best and --mode (min or max) go together; which is better is not guessed");
+    const bool in_terminal = plot_ == "-";
+    if (in_terminal && (globals.json || csv_))
+      fail(ErrorKind::usage, "history: --plot - is for reading; with --json or --csv give a file");
     std::vector<std::string> series;
     for (const std::string& name : split(series_, ',')) {
       if (!trimmed(name).empty()) series.emplace_back(trimmed(name));
@@ -65,8 +103,11 @@ class ShowHistory final : public Command {
     const std::vector<std::string> names = short_names(runs_);
     std::vector<NamedHistory> histories;
     for (std::size_t i = 0; i < runs_.size(); ++i) histories.push_back({names[i], read_history(runs_[i])});
-    const std::string table = csv_ ? history_csv(histories, series) : history_text(histories, series);
-    if (!plot_.empty()) {
+    if (!best_.empty()) find_best(histories, best_, mode_ == "max");
+    std::string table = csv_ ? history_csv(histories, series) : history_text(histories, series);
+    if (in_terminal) {
+      table += "\n" + text_plot(history_panels(histories, series), terminal_style(globals.no_color));
+    } else if (!plot_.empty()) {
       write_file_atomic(plot_, svg_plot(join(names, ", "), history_panels(histories, series)));
       log::info("wrote {}", plot_);
     }
@@ -89,7 +130,7 @@ class ShowHistory final : public Command {
   }
 
   std::vector<std::string> runs_;
-  std::string series_, plot_;
+  std::string series_, plot_, best_, mode_;
   bool csv_ = false;
 };
 

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "experiment/modules.h"
 #include "output.h"
 
 namespace {
@@ -43,6 +44,7 @@ int main(int argc, char** argv) {
       app::print(request.text);
       return 0;
     }
+    for (const std::string& module : globals.modules) load_user_module(module);
     return request.command->run(globals);
   } catch (...) {
     return app::report_failure(std::current_exception(), request.globals.json);

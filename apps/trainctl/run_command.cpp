@@ -34,23 +34,50 @@ void show(const RunResult& result, bool json) {
   print_values(result.outcome.last.values);
 }
 
-}  // namespace
+void show(const FoldsResult& result, bool json) {
+  if (json) return print(result.to_json());
+  for (const FoldsResult::Run& run : result.runs) print(run.result.directory.string() + "\n");
+  print(result.table());
+}
 
-int run_and_show(const Globals& globals, const std::function<RunResult(Observer&)>& work) {
+/// Runs `work` with signals handled and its progress shown.
+template <typename Result>
+Result watched(const Globals& globals, const std::function<Result(Observer&)>& work) {
   signals::install();
-  RunResult result;
-  {
-    ProgressDisplay display(!globals.quiet && !globals.no_color && log::fancy_terminal(STDERR_FILENO));
-    result = work(display);
-  }
-  const char* advice = result.exit_code() == 0 ? "" : "; the state is saved, run the same again to go on";
-  log::info("{}: {}{}", result.outcome.finished ? "finished" : "stopped", result.outcome.reason, advice);
+  ProgressDisplay display(!globals.quiet && !globals.no_color && log::fancy_terminal(STDERR_FILENO));
+  return work(display);
+}
+
+/// The result stands even where it cannot be printed.
+template <typename Result>
+int shown(const Globals& globals, const Result& result) {
   try {
     show(result, globals.json);
   } catch (const Error& error) {
     log::warn("{}", error.what());
   }
   return result.exit_code();
+}
+
+constexpr const char* go_on_advice = "; the state is saved, run the same again to go on";
+
+}  // namespace
+
+int run_and_show(const Globals& globals, const std::function<RunResult(Observer&)>& work) {
+  const RunResult result = watched(globals, work);
+  const char* advice = result.exit_code() == 0 ? "" : go_on_advice;
+  log::info("{}: {}{}", result.outcome.finished ? "finished" : "stopped", result.outcome.reason, advice);
+  return shown(globals, result);
+}
+
+int run_and_show_folds(const Globals& globals, const std::function<FoldsResult(Observer&)>& work) {
+  const FoldsResult result = watched(globals, work);
+  if (result.finished())
+    log::info("finished: {} folds; their values are in {}", result.folds, result.summary.string());
+  else
+    log::info("stopped in fold {}: {}{} with --resume auto", result.runs.size() - 1,
+              result.runs.back().result.outcome.reason, go_on_advice);
+  return shown(globals, result);
 }
 
 }  // namespace trainctl::app

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/sha256.h"
+#include "data/source_digest.h"
 
 namespace trainctl {
 namespace {
@@ -117,56 +117,55 @@ Column load_other(const ArrayPair& pair, const NamedArray& other) {
   return column;
 }
 
-// Inputs read from their file when asked for; targets in memory.
+// Inputs read from their file when asked for; all else in memory.
 class StoredPair final : public SampleSource {
  public:
-  StoredPair(ArrayPair pair, StoredArray stored) : pair_(std::move(pair)), stored_(stored) {
+  explicit StoredPair(ArrayPair pair) : pair_(std::move(pair)) {
     check_same_samples(pair_);
     info_.samples = pair_.input->info().samples();
     info_.fields.push_back(input_field(pair_));
-    if (!pair_.target) return;
     std::vector<Column> columns;
-    columns.push_back(load_target(pair_));
-    targets_.emplace(info_.samples, std::move(columns));
-    info_.fields.push_back(targets_->columns().front().field);
+    if (pair_.target) columns.push_back(load_target(pair_));
+    for (const NamedArray& other : pair_.others) columns.push_back(load_other(pair_, other));
+    for (const Column& column : columns) info_.fields.push_back(column.field);
+    others_.emplace(info_.samples, std::move(columns));
   }
 
   const DatasetInfo& info() const override { return info_; }
 
   void read(std::size_t field, std::span<const std::int32_t> ids, std::byte* out) const override {
-    if (field > 0) return targets_->read(0, ids, out);
+    if (field > 0) return others_->read(field - 1, ids, out);
     const std::size_t bytes = info_.fields[0].sample_bytes();
     for (std::size_t i = 0; i < ids.size();) {  // one read for each run of consecutive samples
       std::size_t run = 1;
       while (i + run < ids.size() && ids[i + run] == ids[i] + static_cast<std::int32_t>(run)) ++run;
-      stored_.file->read(stored_.offset + static_cast<std::uint64_t>(ids[i]) * bytes, {out, run * bytes});
+      pair_.input->read(ids[i], static_cast<std::int64_t>(run), out);
       out += run * bytes;
       i += run;
     }
   }
 
-  std::string digest() const override {
-    Sha256 digest;
-    add_to(digest, info_.fields[0], info_.samples);
-    HostBytes piece(std::size_t{1} << 20);
-    const std::uint64_t total = static_cast<std::uint64_t>(info_.samples) * info_.fields[0].sample_bytes();
-    for (std::uint64_t at = 0; at < total; at += piece.size()) {
-      const std::span<std::byte> part = piece.span().first(std::min<std::uint64_t>(piece.size(), total - at));
-      stored_.file->load(stored_.offset + at, part);
-      digest.update(part);
-    }
-    if (targets_) targets_->add_to(digest);
-    return digest.finish_hex();
-  }
+  std::string digest() const override { return whole_digest(*this); }
 
  private:
   ArrayPair pair_;
-  StoredArray stored_;
   DatasetInfo info_;
-  std::optional<Table> targets_;
+  std::optional<Table> others_;
 };
 
 }  // namespace
+
+std::size_t ArrayFile::sample_bytes() const {
+  return TensorType{info_.dtype, sample_shape(info_)}.bytes();
+}
+
+void ArrayFile::read(std::int64_t first, std::int64_t count, std::byte* out) const {
+  const std::optional<StoredArray> stored = this->stored();
+  require(stored.has_value(), "this array is read as a whole");
+  const std::size_t bytes = sample_bytes();
+  stored->file->read(stored->offset + static_cast<std::uint64_t>(first) * bytes,
+                     {out, static_cast<std::size_t>(count) * bytes});
+}
 
 std::uint64_t checked_bytes(const std::vector<std::int64_t>& dims, std::size_t element_bytes,
                             const std::string& origin) {
@@ -224,9 +223,8 @@ Column ArrayPair::load_field(std::string_view name) const {
 }
 
 std::unique_ptr<SampleSource> ArrayPair::open(ArrayPair pair) {
-  const std::optional<StoredArray> stored = pair.input->stored();
-  if (!stored || !pair.others.empty()) return std::make_unique<Table>(pair.load());
-  return std::make_unique<StoredPair>(std::move(pair), *stored);
+  if (!pair.input->reads_parts()) return std::make_unique<Table>(pair.load());
+  return std::make_unique<StoredPair>(std::move(pair));
 }
 
 }  // namespace trainctl

@@ -37,9 +37,16 @@ class ArrayFile {
   const std::string& origin() const { return origin_; }
   /// All elements, as a column without a name whose shape is the array's own.
   virtual Column load() const = 0;
-  virtual std::optional<StoredArray> stored() const { return std::nullopt; }
+  /// Whether read() gives samples without the rest: where the file holds them as they are delivered, or its format
+  /// does.
+  virtual bool reads_parts() const { return stored().has_value(); }
+  /// Copies samples [first, first + count) to `out`, from several threads at once. A data Error if they cannot be read.
+  virtual void read(std::int64_t first, std::int64_t count, std::byte* out) const;
+  /// Bytes of one sample.
+  std::size_t sample_bytes() const;
 
  protected:
+  virtual std::optional<StoredArray> stored() const { return std::nullopt; }
   ArrayInfo info_;
   std::string origin_;
 };
@@ -70,7 +77,7 @@ struct ArrayPair {
   DatasetInfo describe() const;
   Table load() const;
   Column load_field(std::string_view name) const;
-  /// The input stays in its file where that holds it as delivered; the targets are loaded.
+  /// The input stays in its file where parts of that can be read; all else is loaded.
   static std::unique_ptr<SampleSource> open(ArrayPair pair);
 };
 

@@ -2,6 +2,7 @@
 
 #include <hdf5.h>
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <optional>
@@ -82,12 +83,44 @@ class Hdf5Array final : public ArrayFile {
     return column;
   }
 
+  ~Hdf5Array() override {
+    const Quiet quiet;
+    open_.reset();
+  }
+
+  bool reads_parts() const override { return true; }
+
+  /// Past HDF5 where the file holds the elements as they are; else by HDF5, one thread after another.
+  void read(std::int64_t first, std::int64_t count, std::byte* out) const override {
+    if (stored_at_) return ArrayFile::read(first, count, out);
+    const Quiet quiet;
+    if (!open_) open_.emplace(*this);
+    std::array<hsize_t, H5S_MAX_RANK> start{}, extents{};
+    std::copy(info_.dims.begin(), info_.dims.end(), extents.begin());
+    start[0] = static_cast<hsize_t>(first);
+    extents[0] = static_cast<hsize_t>(count);
+    const Handle from(H5Dget_space(open_->dataset), H5Sclose);
+    const Handle to(H5Screate_simple(static_cast<int>(info_.dims.size()), extents.data(), nullptr), H5Sclose);
+    if (H5Sselect_hyperslab(from, H5S_SELECT_SET, start.data(), nullptr, extents.data(), nullptr) < 0 ||
+        H5Dread(open_->dataset, memory_type(), to, from, H5P_DEFAULT, out) < 0) {
+      fail(ErrorKind::data, "{}: damaged: HDF5 cannot read samples {} to {}", origin_, first, first + count - 1);
+    }
+  }
+
+ protected:
   std::optional<StoredArray> stored() const override {
     if (!stored_at_) return std::nullopt;
     return StoredArray{&file_, *stored_at_};
   }
 
  private:
+  /// Kept open from read to read, with the chunks that were read last.
+  struct Open {
+    Handle file;
+    Handle dataset;
+    explicit Open(const Hdf5Array& array) : file(array.open_file()), dataset(array.open_dataset(file)) {}
+  };
+
   [[noreturn]] void refuse(std::string_view what) const { fail(ErrorKind::data, "{}: {}", origin_, what); }
 
   Handle open_file() const {
@@ -112,7 +145,11 @@ class Hdf5Array final : public ArrayFile {
       }
       if (link.type != H5L_TYPE_HARD) refuse("soft and external links are not followed; name the dataset itself");
     }
-    Handle dataset(H5Dopen2(file, name_.c_str(), H5P_DEFAULT), H5Dclose);
+    constexpr std::size_t cached_slots = 4099,
+                          cached_bytes = std::size_t{64} << 20;  // of whole chunks, when read in parts
+    const Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+    H5Pset_chunk_cache(access, cached_slots, cached_bytes, H5D_CHUNK_CACHE_W0_DEFAULT);
+    Handle dataset(H5Dopen2(file, name_.c_str(), access), H5Dclose);
     if (!dataset.ok()) refuse("not a dataset");
     return dataset;
   }
@@ -193,6 +230,7 @@ class Hdf5Array final : public ArrayFile {
   std::size_t element_bytes_ = 0;
   bool is_native_ = false;
   std::optional<std::uint64_t> stored_at_;
+  mutable std::optional<Open> open_;
 };
 
 }  // namespace

@@ -59,7 +59,7 @@ class IdxFile final : public ArrayFile {
 
   Column load() const override {
     const std::size_t lead = (HostBytes::alignment - header_bytes_ % HostBytes::alignment) % HostBytes::alignment;
-    Column column{.field = {.dtype = info_.dtype}, .storage = read(lead)};
+    Column column{.field = {.dtype = info_.dtype}, .storage = contents(lead)};
     column.offset = lead + header_bytes_;
     check_length(column.storage.size() - lead);
     column.field.shape = Shape(std::span(info_.dims).subspan(1));
@@ -72,7 +72,7 @@ class IdxFile final : public ArrayFile {
   }
 
  private:
-  HostBytes read(std::size_t lead) const {
+  HostBytes contents(std::size_t lead) const {
     return gzip_ ? gunzip(file_.read_all().span(), file_.path(), lead) : file_.read_all(lead);
   }
 

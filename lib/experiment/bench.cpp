@@ -61,6 +61,7 @@ class Stepper {
       if (driven.policy) scalars.set(driven.path, static_cast<float>(driven.at(step_, blueprint.schedule())));
     }
     averaging_.set_rates(step_ + 1);
+    session_.bring("train", epoch_, offset_);
     scalars.set("position", offset_);
     scalars.set("step", step_);
     for (int entry = 0; entry < blueprint.entries(); ++entry)
@@ -99,6 +100,7 @@ int steps_in_a_second(Stepper& stepper, Device& device) {
 
 BenchResult bench(const BenchOptions& options) {
   Experiment experiment = load_experiment(options.config, options.overrides);
+  experiment.spec.fitted.reset();
   ExperimentSpec& spec = experiment.spec;
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
                                   static_cast<int>(spec.trainer.threads));

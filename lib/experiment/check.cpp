@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "experiment/modules.h"
 #include "program/plan.h"
 #include "train/blueprint.h"
 #include "train/session.h"
@@ -118,6 +119,11 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
                       size_text(static_cast<double>(data)), size_text(static_cast<double>(state)),
                       size_text(static_cast<double>(copies)), size_text(static_cast<double>(largest->plan.arena_bytes)),
                       size_text(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
+  for (const std::string& split : blueprint.splits()) {
+    if (!blueprint.streams(split)) continue;
+    text += fmt::format("  data.{}: {} of samples, read batch by batch\n", split,
+                        size_text(static_cast<double>(blueprint.data(split).bytes())));
+  }
   const Plan::Peak peak = largest->plan.peak();
   if (peak.step >= 0) {
     const PlannedStep& step = largest->plan.steps[peak.step];
@@ -167,27 +173,40 @@ Json report_json(const Experiment& experiment, const Blueprint& blueprint,
   return json;
 }
 
+/// Reads the labels of every split, where headers promise class numbers: a data Error if one is out of range.
+void check_labels(const ExperimentSpec& spec, const Blueprint& blueprint) {
+  for (const std::string& split : blueprint.splits()) {
+    for (const Field& field : blueprint.data(split).fields)
+      if (field.classes > 0) spec.data.find(split)->dataset->load_field(field.name);
+  }
+}
+
 }  // namespace
 
 CheckReport check(const CheckOptions& options) {
   Experiment experiment = load_experiment(options.config, options.overrides);
+  experiment.spec.fitted.reset();
   CheckReport report;
   report.resolved_yaml = experiment.resolved_yaml();
+  for (const UserModule& module : user_modules()) report.text += module_text(module);
+  sources_of(experiment.spec);
   if (!options.read_data) {
-    report.text = report.resolved_yaml;
+    report.text += report.resolved_yaml;
     report.json = Json({{"resolved", report.resolved_yaml}}).dump(2);
     return report;
   }
   Blueprint blueprint(experiment.spec, describe_data(experiment.spec));
+  report.resolved_yaml = experiment.resolved_yaml();  // now with what was fitted
   const std::string wanted = options.device.empty() ? experiment.spec.trainer.device : options.device;
   const auto device = open_device(wanted, static_cast<int>(experiment.spec.trainer.threads));
+  check_labels(experiment.spec, blueprint);
   InitialWeights(experiment.spec, blueprint.state());
   std::vector<PlannedProgram> programs;
   for (const ProgramKey& key : blueprint.programs()) {
     const auto graph = blueprint.build(key);
     programs.push_back({key, plan_program(*graph, plan_options(*device, experiment.spec.trainer))});
   }
-  report.text = report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
+  report.text += report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
   report.json = report_json(experiment, blueprint, programs).dump(2);
   return report;
 }

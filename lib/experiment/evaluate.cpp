@@ -1,12 +1,12 @@
 #include "experiment/evaluate.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "experiment/modules.h"
 #include "results/results_writer.h"
 #include "schema/yaml.h"
 #include "store/checkpoint_store.h"
@@ -18,12 +18,18 @@ namespace trainctl {
 namespace {
 
 ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& options) {
-  if (options.config) return std::move(load_experiment(*options.config, options.overrides).spec);
   Node resolved = parse_yaml_text(reader.experiment_yaml(), reader.path().string() + ":/experiment");
+  if (options.config) {
+    ExperimentSpec spec = std::move(load_experiment(*options.config, options.overrides).spec);
+    const Node* fitted = resolved.find("fitted");  // of the training data, whatever this config's are
+    spec.fitted.reset();
+    if (fitted && !fitted->is_null()) spec.fitted = parse<Fitted>(*fitted);
+    return spec;
+  }
   Diagnostics diagnostics;
   resolved = resolve_spec(std::move(resolved), options.overrides, diagnostics);
   diagnostics.throw_if_any();
-  return parse<ExperimentSpec>(resolved);
+  return read_experiment(resolved);
 }
 
 /// Values that policies drive, such as label_smoothing, are those of the checkpoint's last report.
@@ -65,25 +71,23 @@ class Recorder {
  public:
   Recorder(Session& session, const std::string& split, const ResultsSpec& results, const std::filesystem::path& folder)
       : data_(session.data(split)),
-        column_(data_.table->column(results.target)),
-        writer_(folder, split, results, session.blueprint().predictions(split, results.target), column_.field.dtype,
-                session.blueprint().sampler(split).epoch_samples()) {}
+        field_(data_.source->info().index_of(results.target)),
+        writer_(folder, split, results, session.blueprint().predictions(split, results.target),
+                data_.source->info().fields[field_].dtype, session.blueprint().sampler(split).epoch_samples()) {}
 
   void add(const Program& program, std::int64_t offset, std::int64_t samples) {
     outputs_.resize(static_cast<std::size_t>(program.output_type("output").shape.elements()));
     program.read_output("output", outputs_.data());
-    const std::size_t bytes = column_.field.sample_bytes();
-    targets_.resize(static_cast<std::size_t>(samples) * bytes);
+    targets_.resize(static_cast<std::size_t>(samples) * data_.source->info().fields[field_].sample_bytes());
     const std::int32_t* ids = data_.order.data() + offset;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(samples); ++i)
-      std::memcpy(targets_.data() + i * bytes, column_.data() + static_cast<std::size_t>(ids[i]) * bytes, bytes);
+    data_.source->read(field_, {ids, static_cast<std::size_t>(samples)}, targets_.data());
     writer_.add(samples, outputs_.data(), targets_.data(), ids);
   }
   ResultsWriter& writer() { return writer_; }
 
  private:
   const SplitData& data_;
-  const Column& column_;
+  std::size_t field_;
   ResultsWriter writer_;
   std::vector<float> outputs_;
   std::vector<std::byte> targets_;
@@ -129,6 +133,7 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
     if (signals::stop_requested())
       fail(ErrorKind::interrupted, "evaluation was stopped by a signal; nothing was changed");
     const std::int64_t samples = sampler.batch_samples(offset);
+    session.bring(result.split, 0, offset);
     session.scalars().set("position", offset);
     Program& program = session.program({Phase::evaluate, result.split, samples});
     program.run();

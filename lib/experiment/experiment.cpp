@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "device/module.h"
+#include "experiment/modules.h"
 #include "schema/yaml.h"
 
 namespace trainctl {
@@ -13,7 +14,8 @@ Experiment load_experiment(const std::filesystem::path& file, const Overrides& o
   Experiment experiment;
   experiment.file = file;
   Diagnostics diagnostics;
-  if (const auto resolved = load_spec(file, overrides, diagnostics)) read(experiment.spec, *resolved, diagnostics);
+  if (const auto resolved = load_spec(file, overrides, diagnostics))
+    read_experiment(experiment.spec, *resolved, diagnostics);
   diagnostics.throw_if_any();
   experiment.original = read_file(file);
   return experiment;
@@ -21,6 +23,12 @@ Experiment load_experiment(const std::filesystem::path& file, const Overrides& o
 
 std::string Experiment::resolved_yaml() const {
   return to_yaml(write(spec));
+}
+
+SourceFiles sources_of(const ExperimentSpec& spec) {
+  std::vector<std::filesystem::path> patterns;
+  for (const Path& pattern : spec.save_source) patterns.push_back(pattern.value);
+  return find_sources(patterns);
 }
 
 std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec, const std::vector<std::string>& splits) {

@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "device/device.h"
 #include "schema/resolve.h"
+#include "store/source_copy.h"
 #include "train/spec.h"
 
 namespace trainctl {
@@ -25,6 +26,8 @@ struct Experiment {
 
 /// Reads a config with what it extends and the overrides. Throws a ConfigError with every error.
 Experiment load_experiment(const std::filesystem::path& file, const Overrides& overrides);
+/// The files that `save_source` names; see find_sources().
+SourceFiles sources_of(const ExperimentSpec& spec);
 /// What the data sets of the spec hold, from their headers. `splits` empty: all that the spec has.
 std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec,
                                                  const std::vector<std::string>& splits = {});

@@ -50,19 +50,18 @@ void drive(ExperimentSpec& spec, const std::string& target, const FindLrOptions&
   if (options.linear) {
     set("start", number_text(options.start));
     set("end", number_text(options.end));
-    set("over", fmt::format("{} steps", last));
   } else {
     set("initial", number_text(options.start));
     set("multiplier", number_text(options.end / options.start));
     set("every", fmt::format("{} steps", last));
     set("continuous", "true");
   }
+  set("over", fmt::format("{} steps", last));
   Component<Policy> component;
   Diagnostics diagnostics;
   component.read(policy, {}, diagnostics);
   diagnostics.throw_if_any();
   spec.policies.items.insert(spec.policies.items.begin(), {"find-lr", std::move(component)});
-  spec.trainer.max = {static_cast<double>(options.steps), Progress::Unit::steps};
 }
 
 /// Updates as training makes them, and the value of the last one.
@@ -117,6 +116,7 @@ class Stepper {
     for (std::int64_t done = 0; done < update_samples; ++batch_) {
       const std::int64_t samples = sampler.batch_samples(offset_ + done);
       const bool first = done == 0, last = done + samples == update_samples;
+      session_.bring("train", epoch_, offset_ + done);
       session_.scalars().set("position", offset_ + done);
       session_.scalars().set("step", batch_);
       session_.scalars().set("batch_weight",
@@ -155,7 +155,7 @@ void sweep(Session& session, int steps, FindLrResult& result) {
         fail(ErrorKind::diverged, "{} is not finite at the very first step, before {} could matter; look at the data",
              result.monitor, result.target);
       }
-      result.stopped = fmt::format("{} is not finite at {} = {}", result.monitor, result.target, number_text(value));
+      result.stopped = fmt::format("{} is not finite at {} = {:.3g}", result.monitor, result.target, value);
       return;
     }
     mean = memory * mean + (1.0 - memory) * loss;
@@ -163,8 +163,8 @@ void sweep(Session& session, int steps, FindLrResult& result) {
     const double smoothed = mean / (1.0 - share);
     result.points.push_back({value, loss, smoothed});
     if (result.points.size() > first_steps && smoothed > explosion * least) {
-      result.stopped = fmt::format("{} is more than {} times its least at {} = {}", result.monitor,
-                                   number_text(explosion), result.target, number_text(value));
+      result.stopped = fmt::format("{} is more than {} times its least at {} = {:.3g}", result.monitor, explosion,
+                                   result.target, value);
       return;
     }
     least = std::min(least, smoothed);
@@ -205,7 +205,9 @@ FindLrResult find_lr(const FindLrOptions& options) {
     fail(ErrorKind::usage, "--start must be above 0 and --end above --start");
   if (options.steps < 10) fail(ErrorKind::usage, "--steps must be at least 10");
   Experiment experiment = load_experiment(options.config, options.overrides);
+  experiment.spec.fitted.reset();
   ExperimentSpec& spec = experiment.spec;
+  spec.trainer.on_nan = OnNan::stop;  // a loss that is not finite is what ends the search
   FindLrResult result;
   result.target = target_of(spec, options.target);
   result.monitor = options.monitor;

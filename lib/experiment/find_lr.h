@@ -40,9 +40,9 @@ struct FindLrResult {
 };
 
 /// Trains from the experiment's start with the target growing at each update, as the learning-rate range test does
-/// (Smith, "Cyclical learning rates", 2015), in memory alone: no file is written. Policies on other targets act; what
-/// looks at reports does not. It ends when the smoothed loss is more than four times its least. A config Error if the
-/// target or monitor do not exist, a diverged Error if the first loss is not finite.
+/// (Smith, "Cyclical learning rates", 2015), in memory alone: no file is written. Policies on other targets act as
+/// in a run; what looks at reports does not. It ends when the smoothed loss is more than four times its least. A config
+/// Error if the target or monitor do not exist, a diverged Error if the first loss is not finite.
 FindLrResult find_lr(const FindLrOptions& options);
 
 /// Fills in what the points suggest. A fall counts that is more than a hundredth of the loss, and more than three times

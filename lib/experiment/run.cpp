@@ -1,12 +1,14 @@
 #include "experiment/run.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/libraries.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "experiment/modules.h"
 #include "experiment/results.h"
 #include "schema/differences.h"
 #include "schema/yaml.h"
@@ -48,6 +50,12 @@ RunResult run_in(RunDirectory& directory, Trainer& trainer) {
   }
 }
 
+std::map<std::string, std::string> module_digests() {
+  std::map<std::string, std::string> digests;
+  for (const UserModule& module : user_modules()) digests[module.path.string()] = module.sha256;
+  return digests;
+}
+
 StartInfo start_info(const char* command, const std::vector<std::string>& argv, const Device& device,
                      std::int64_t from_step) {
   return {.command = command,
@@ -57,6 +65,7 @@ StartInfo start_info(const char* command, const std::vector<std::string>& argv, 
           .device = device.description(),
           .threads = device.threads(),
           .libraries = libraries(),
+          .modules = module_digests(),
           .from_step = from_step};
 }
 
@@ -104,6 +113,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
       session.scalars().set(driven.path, static_cast<float>(driven.at(0, running.blueprint->schedule())));
   }
   const Sampler& train = running.blueprint->sampler("train");
+  session.bring("train", 0, 0);
   for (int entry = 0; entry < running.blueprint->entries(); ++entry)
     session.program({Phase::whole, "train", train.batch_samples(0), entry}).run();
   RunResult result;
@@ -117,6 +127,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
   measure("train", train.batch_samples(0));
   if (spec.data.val) {
     session.set_epoch("val", 0);
+    session.bring("val", 0, 0);
     const std::int64_t samples = running.blueprint->sampler("val").batch_samples(0);
     session.program(running.blueprint->evaluation("val", samples)).run();
     measure("val", samples);
@@ -158,13 +169,37 @@ std::optional<CheckpointReader> find_checkpoint(const RunPaths& paths) {
 }
 
 void check_same_data(const CheckpointReader& reader, Session& session, bool force) {
-  if (reader.text_attribute("data") == session.data_digest()) return;
+  const std::string saved = reader.text_attribute("data");
+  const bool sampled = saved.starts_with("sampled:");
+  if (!sampled && session.streams()) {
+    log::warn("{} tells the data by all of their samples, and now they are read batch by batch: not compared",
+              reader.path().string());
+    return;
+  }
+  if (saved == (sampled ? session.sampled_data_digest() : session.data_digest())) return;
   if (force) {
     log::warn("the data has changed since {} was written; going on by --force", reader.path().string());
   } else {
     fail(ErrorKind::data,
          "the data is not what {} was trained on; restore it, or add --force to go on with the new one",
          reader.path().string());
+  }
+}
+
+/// Modules are told apart by what they hold: they may lie elsewhere than before.
+void check_same_modules(const RunPaths& paths, bool force) {
+  const auto before = read_status(paths).modules;
+  std::set<std::string> known;
+  for (const auto& [path, digest] : before) known.insert(digest);
+  for (const UserModule& module : user_modules()) {
+    const bool listed = before.contains(module.path.string());
+    if (known.contains(module.sha256) || before.empty()) continue;
+    if (!force) {
+      fail(ErrorKind::data, "{}: {}; restore it, or add --force to go on with it", module.path.string(),
+           listed ? "the module is not the one that the run was started with"
+                  : "the run was started without this module");
+    }
+    log::warn("{}: the module is not one that the run was started with; going on by --force", module.path.string());
   }
 }
 
@@ -190,6 +225,7 @@ struct Continue {
 
 RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& observer) {
   const RunPaths& paths = directory.paths();
+  check_same_modules(paths, how.force);
   std::optional<CheckpointReader> reader = find_checkpoint(paths);
   int threads = static_cast<int>(how.spec->trainer.threads);
   if (reader && threads == 0) threads = static_cast<int>(reader->int_attribute("threads"));
@@ -231,9 +267,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
 }
 
 /// Trains in a directory that is new.
-RunResult begin_run(RunDirectory& directory, Running running, const ExperimentSpec& spec, const TrainOptions& options,
-                    Observer& observer) {
-  directory.record_start(start_info("train", options.argv, *running.device, 0));
+RunResult begin_run(RunDirectory& directory, Running running, const ExperimentSpec& spec, Observer& observer) {
   Trainer trainer(*running.session, directory.paths(),
                   {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
   trainer.begin();
@@ -251,7 +285,9 @@ RunResult with_results(RunResult result, const RunPaths& paths, const std::strin
 RunResult train(const TrainOptions& options, Observer& observer) {
   Experiment experiment = load_experiment(options.config, options.overrides);
   ExperimentSpec& spec = experiment.spec;
+  spec.fitted.reset();  // of the run whose config this may be
   if (options.fold) set_fold(spec, *options.fold);
+  spec.name += options.name_suffix;
   if (options.dry_run) return dry_run(spec, options.device);
 
   // Of two that start at once, one finds or makes the run, and the other is refused by its lock.
@@ -267,7 +303,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
     for (const auto& run : runs) {
       if (!std::filesystem::exists(RunPaths{run}.config())) continue;
       RunDirectory directory = RunDirectory::open(run);  // locked: an environment Error
-      const ExperimentSpec old = parse<ExperimentSpec>(load_spec(directory.paths().config()));
+      const ExperimentSpec old = read_experiment(load_spec(directory.paths().config()));
       const auto changes = differences(write(old), write(spec), type_of<ExperimentSpec>());
       const bool agrees = std::ranges::none_of(changes, [](const Difference& d) { return d.resume != Resume::safe; });
       if (!agrees) {
@@ -275,6 +311,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
         continue;
       }
       log::info("continuing {}", run.string());
+      spec.fitted = old.fitted;
       return with_results(continue_run(directory,
                                        {&spec, false, options.device, options.argv, "train", experiment.original,
                                         old.trainer.max != spec.trainer.max},
@@ -283,6 +320,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
     }
   }
 
+  const SourceFiles sources = sources_of(spec);
   // Everything that can fail for lack of data or memory has failed before a directory is made.
   Running running = assemble(spec, options.device, static_cast<int>(spec.trainer.threads));
   running.session->load_initial_weights();
@@ -292,14 +330,16 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   directory.write_config(experiment_text(spec), experiment.original);
   write_samples(directory.paths(), *running.blueprint);
   log::open_file(directory.paths().log());
-  return with_results(begin_run(directory, std::move(running), spec, options, observer), directory.paths(),
-                      options.device);
+  StartInfo start = start_info("train", options.argv, *running.device, 0);
+  start.sources = copy_sources(sources, directory.paths().source());
+  directory.record_start(start);
+  return with_results(begin_run(directory, std::move(running), spec, observer), directory.paths(), options.device);
 }
 
 RunResult resume(const ResumeOptions& options, Observer& observer) {
   RunDirectory directory = RunDirectory::open(options.run);
   const RunPaths& paths = directory.paths();
-  const ExperimentSpec old = parse<ExperimentSpec>(load_spec(paths.config()));
+  const ExperimentSpec old = read_experiment(load_spec(paths.config()));
   Experiment changed = load_experiment(paths.config(), options.overrides);
   if (options.more) {
     Progress& max = changed.spec.trainer.max;

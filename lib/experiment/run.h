@@ -28,6 +28,7 @@ struct TrainOptions {
   bool resume_auto =
       false;  ///< continue the newest run of this project and name that agrees in everything fixed, if it is unfinished
   std::optional<std::int64_t> fold;  ///< the fold of every subset that has folds
+  std::string name_suffix;           ///< added to the experiment's name
   bool dry_run = false;              ///< one training and one validation batch; writes nothing
   std::vector<std::string> argv;
 };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "graph/op.h"
+#include "graph/text_hash.h"
 
 namespace trainctl {
 
@@ -175,9 +176,7 @@ std::string Graph::text() const {
 }
 
 std::string Graph::hash() const {
-  std::uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a
-  for (const char c : text()) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
-  return fmt::format("{:016x}", hash);
+  return text_hash(text());
 }
 
 }  // namespace trainctl

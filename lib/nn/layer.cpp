@@ -59,7 +59,8 @@ Values build_once(Builder& builder, const Component<Layer>& layer, std::string_v
 
 Values build_child(Builder& builder, const Component<Layer>& layer, std::string_view name, const Values& inputs) {
   require(static_cast<bool>(layer), "a layer to build was never read");
-  refuse_inputs(layer);
+  const bool whole_model = name.empty() && builder.path().empty();
+  if (!whole_model || layer.type() != "graph") refuse_inputs(layer);
   Wiring wiring;
   wiring.add(layer->name.value_or(std::string(name)), layer);
   return wiring.build(builder, inputs);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "graph/builder.h"
 #include "schema/schema.h"
@@ -36,6 +37,15 @@ struct Loss {
   /// How many terms build() is the mean of: by default one for each class number, else one for each element of the
   /// output. A config Error if it is no plain mean.
   virtual std::int64_t terms(const Value& output, const Value& target) const;
+
+  /// The sum of weights that build()'s mean is weighted by, where it differs from batch to batch (class weights): an
+  /// update of several batches, and a report, are weighted by it. Null where every term counts the same.
+  virtual Value weight(Builder& /*builder*/, Value /*target*/) const { return {}; }
+  /// Whether it must know, before it is built, how many training samples each class has.
+  virtual bool counts_classes() const { return false; }
+  virtual void take_class_counts(std::span<const std::int64_t> /*counts*/) {}
+  /// The weights of the classes in use; none where all are 1.
+  virtual std::span<const double> weights_by_class() const { return {}; }
 
   /// What an update makes small: `mean`, which build() gave for a batch of `samples`, reduced and scaled.
   /// `accumulates`: the optimizer will weight it by the scalar "batch_weight".

@@ -1,9 +1,6 @@
 #include "nn/step.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -21,56 +18,21 @@ Value Batch::field(std::string_view name) const {
   fail(ErrorKind::config, "the data has no field '{}'. It has: {}.", name, join(names, ", "));
 }
 
+Value Batch::original(std::string_view name) const {
+  const auto found = standardized.find(name);
+  return found == standardized.end() ? field(name) : found->second.original;
+}
+
+Value Batch::in_own_unit(Builder& builder, std::string_view name, Value output) const {
+  const auto found = standardized.find(name);
+  if (found == standardized.end()) return output;
+  const Shape shape = output.shape(), own = found->second.original.shape();
+  const bool alike = own.elements() == shape.elements();  // (N) and (N, 1) are taken for each other
+  const Value fitting = alike ? nn::reshape(builder, output, own) : output;
+  return nn::reshape(builder, unstandardize(builder, name, fitting, *found->second.moments), shape);
+}
+
 namespace {
-
-constexpr const char* rest_group = "default";
-
-// "model/0.weight" as patterns see it: "0.weight".
-std::string parameter_name(const StateVariable& variable) {
-  return variable.name.substr(variable.name.find('/') + 1);
-}
-
-// Names to suggest for a pattern: the parameters', and "*.weight" for each kind of them.
-std::vector<std::string> pattern_candidates(const std::vector<std::string>& names) {
-  std::set<std::string> candidates(names.begin(), names.end());
-  for (const std::string& name : names) candidates.insert("*" + name.substr(std::min(name.rfind('.'), name.size())));
-  return {candidates.begin(), candidates.end()};
-}
-
-bool matches(const std::string& pattern, const std::string& name) {
-  return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
-}
-
-// A parameter that no group has taken yet.
-struct Unowned {
-  int state;
-  std::string name;
-};
-
-// The parameters that the group's patterns match, taken out of `unowned`.
-std::vector<int> take_matching(const std::string& group, const ParameterGroup& patterns,
-                               const std::vector<std::string>& all, std::vector<Unowned>& unowned) {
-  std::vector<int> taken;
-  for (const std::string& pattern : patterns.match) {
-    if (std::ranges::none_of(all, [&](const std::string& name) { return matches(pattern, name); })) {
-      fail(ErrorKind::config, "{}.match: no parameter matches '{}'.{}", group, pattern,
-           suggestion(pattern, pattern_candidates(all)));
-    }
-    std::erase_if(unowned, [&](const Unowned& parameter) {
-      if (!matches(pattern, parameter.name)) return false;
-      taken.push_back(parameter.state);
-      return true;
-    });
-  }
-  if (taken.empty()) {
-    fail(ErrorKind::config,
-         "{}: the groups before it take all parameters that it matches; move it up, "
-         "or remove it",
-         group);
-  }
-  std::ranges::sort(taken);
-  return taken;
-}
 
 // Unsaved state in which a group's gradients lie.
 int flat_state(StateSpec& state, const std::string& name, int like) {
@@ -80,7 +42,8 @@ int flat_state(StateSpec& state, const std::string& name, int like) {
 void expect_all_reached(const Graph& graph, const Values& parameters, const Values& gradients) {
   std::vector<std::string> unreached;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (!gradients[i]) unreached.push_back(parameter_name(graph.state_spec()[graph.info(parameters[i].id()).state]));
+    if (!gradients[i])
+      unreached.push_back(Assembly::parameter_name(graph.state_spec()[graph.info(parameters[i].id()).state]));
   }
   if (unreached.empty()) return;
   fail(ErrorKind::config, "the loss does not depend on {}; remove the layer, or use what it gives",
@@ -106,142 +69,6 @@ const Model& Assembly::model(std::string_view name) const {
 const Component<Loss>& Assembly::required_loss(std::string_view step) const {
   if (!loss) fail(ErrorKind::config, "the step '{}' needs a `loss`", step);
   return *loss;
-}
-
-namespace {
-
-// Which of the model's parameters a pattern of `key` matches; a config Error if none.
-std::vector<std::string> matching(const std::string& pattern, const std::vector<std::string>& names,
-                                  const std::string& model_name, const char* key) {
-  std::vector<std::string> found;
-  std::ranges::copy_if(names, std::back_inserter(found),
-                       [&](const std::string& name) { return matches(pattern, name); });
-  if (found.empty() && !names.empty()) {
-    fail(ErrorKind::config, "{}.{}: no parameter matches '{}'.{}",
-         model_name.empty() ? "model" : "models." + model_name, key, pattern,
-         suggestion(pattern, pattern_candidates(names)));
-  }
-  return found;
-}
-
-}  // namespace
-
-void Assembly::freeze(StateSpec& state, const NamedModel& each, const StepsOf& steps,
-                      std::map<int, std::int64_t>& begins) const {
-  const std::string prefix = prefix_of(each.name);
-  std::vector<std::string> names;
-  for (int i = 0; i < state.size(); ++i) {
-    if (state[i].trainable && state[i].name.starts_with(prefix)) names.push_back(state[i].name.substr(prefix.size()));
-  }
-  const auto& until = each.model->freeze_until;
-  require(!until || steps, "times of freeze_until need a schedule");
-  const Progress* of_all = until ? std::get_if<Progress>(&*until) : nullptr;
-  std::set<std::string> forever;
-  for (const std::string& pattern : each.model->freeze) {
-    for (const std::string& name : matching(pattern, names, each.name, "freeze")) {
-      if (of_all)
-        begins.emplace(state.find(prefix + name), steps(*of_all));
-      else
-        forever.insert(name);
-    }
-  }
-  if (until && !of_all) {
-    for (const auto& [pattern, time] : std::get<OrderedMap<Progress>>(*until)) {
-      for (const std::string& name : matching(pattern, names, each.name, "freeze_until")) {
-        begins.emplace(state.find(prefix + name), steps(time));  // the first pattern counts
-        forever.erase(name);
-      }
-    }
-  }
-  for (const std::string& name : forever) state.set_trainable(state.find(prefix + name), false);
-}
-
-void Assembly::freeze(StateSpec& state, const StepsOf& steps) {
-  std::map<int, std::int64_t> begins;
-  for (const NamedModel& each : models) freeze(state, each, steps, begins);
-  std::set<std::int64_t> times;
-  for (const auto& [parameter, begin] : begins) times.insert(begin);
-  stage_begins_.assign(times.begin(), times.end());
-  for (const auto& [parameter, begin] : begins)
-    stages_[parameter] = 1 + static_cast<int>(std::distance(times.begin(), times.find(begin)));
-}
-
-bool Assembly::frozen_now(const Model& used, std::string_view name, const StateSpec& state) const {
-  if (!used.freezes_all()) return false;
-  const std::string prefix = prefix_of(name);
-  for (int i = 0; i < state.size(); ++i) {
-    if (!state[i].trainable || !state[i].name.starts_with(prefix)) continue;
-    const auto later = stages_.find(i);
-    if (later == stages_.end() || later->second <= stage) return false;
-  }
-  return true;
-}
-
-std::vector<std::string> Assembly::models_of(std::size_t optimizer) const {
-  const NamedOptimizer& own = optimizers[optimizer];
-  if (!own.optimizer->trains.empty()) return own.optimizer->trains;
-  if (!own.name.empty()) return {own.name};
-  std::vector<std::string> all;
-  for (const NamedModel& each : models) all.push_back(each.name);
-  return all;
-}
-
-void Assembly::declare_groups(StateSpec& state, const StepsOf& steps) {
-  require(groups_.empty(), "parameters are grouped once");
-  freeze(state, steps);
-  for (std::size_t i = 0; i < optimizers.size(); ++i) {
-    try {
-      declare_groups(state, i);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::config || !optimizers[i].source.file) throw;
-      throw ConfigError({{optimizers[i].source, "", error.what()}}, 1);
-    }
-  }
-  if (!groups_.empty() && std::ranges::none_of(groups_, [](const Group& group) { return group.stage == 0; })) {
-    fail(ErrorKind::config, "freeze_until leaves nothing to train before step {}; leave some parameters free",
-         stage_begins_.front());
-  }
-}
-
-void Assembly::declare_groups(StateSpec& state, std::size_t index) {
-  const auto& [optimizer_name, optimizer, source] = optimizers[index];
-  std::vector<Unowned> unowned;
-  std::vector<std::string> names;
-  for (const std::string& model_name : models_of(index)) {
-    (void)model(model_name);
-    for (int i = 0; i < state.size(); ++i) {
-      if (!state[i].trainable || !state[i].name.starts_with(prefix_of(model_name))) continue;
-      if (state[i].root >= 0)
-        fail(ErrorKind::config, "two optimizers would update {}; let `trains` name other models",
-             parameter_name(state[i]));
-      unowned.push_back({i, parameter_name(state[i])});
-      names.push_back(unowned.back().name);
-    }
-  }
-  if (unowned.empty()) fail(ErrorKind::config, "the model has no parameters to train");
-  const std::string path = optimizer_name.empty() ? "optimizer" : "optimizers." + optimizer_name;
-  const auto declare = [&](const std::string& group, const std::vector<int>& members, const ParameterGroup* overrides) {
-    const std::string name = optimizer_name.empty() ? group
-                             : group == rest_group  ? optimizer_name
-                                                    : optimizer_name + "." + group;
-    std::map<int, std::vector<int>> by_stage;
-    for (const int member : members) {
-      const auto later = stages_.find(member);
-      by_stage[later == stages_.end() ? 0 : later->second].push_back(member);
-    }
-    for (const auto& [from, own] : by_stage) {
-      const std::string staged = from == 0 ? name : fmt::format("{}.stage{}", name, from);
-      groups_.push_back({staged, state.make_group("parameters/" + staged, own), overrides, index, from});
-    }
-  };
-  for (const auto& [name, group] : optimizer->groups) {
-    if (name == rest_group)
-      fail(ErrorKind::config, "{}.groups.{}: parameters of no group have this name; call it otherwise", path, name);
-    declare(name, take_matching(fmt::format("{}.groups.{}", path, name), group, names, unowned), &group);
-  }
-  std::vector<int> rest;
-  for (const Unowned& parameter : unowned) rest.push_back(parameter.state);
-  if (!rest.empty()) declare(rest_group, rest, nullptr);
 }
 
 Values Assembly::apply_model(Builder& builder, std::string_view name, const Values& inputs) const {
@@ -319,7 +146,16 @@ Value Assembly::accumulate(Builder& builder, const Group& group, Value packed, P
   return sum;
 }
 
-void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer) {
+Value Assembly::total_weight(Builder& builder, std::string_view optimizer, Value weight, Phase phase) const {
+  Graph& graph = builder.graph();
+  const int state = graph.state_spec().declare(
+      {fmt::format("accumulated_weight/{}", optimizer), {DType::f32, {}}, Init::zeros(), false});
+  const Value total = phase == Phase::begin ? weight : builder.apply1("add", nullptr, {graph.state(state), weight});
+  graph.update(state, total);
+  return phase == Phase::finish ? total : Value();
+}
+
+void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer, Value weight) {
   require(phase != Phase::evaluate && !groups_.empty(), "nothing to optimize");
   const auto found = std::ranges::find(optimizers, optimizer, &NamedOptimizer::name);
   if (found == optimizers.end()) {
@@ -333,11 +169,20 @@ void Assembly::optimize(Builder& builder, Value objective, Phase phase, std::str
   if (groups.empty()) return;  // all that it updates is frozen at this stage
   Graph& graph = builder.graph();
   Value weighted = objective;
-  if (phase != Phase::whole) weighted = builder.apply1("scale", nullptr, {objective, graph.scalar("batch_weight")});
+  if (phase != Phase::whole)
+    weighted = builder.apply1("scale", nullptr, {objective, weight ? weight : graph.scalar("batch_weight")});
   Values flat = gradients(builder, weighted, phase, groups);
+  const Value total = weight && phase != Phase::whole ? total_weight(builder, optimizer, weight, phase) : Value();
   if (phase == Phase::begin || phase == Phase::accumulate) {
     if (skip_nonfinite) finite_ = builder.apply1("is_finite", nullptr, {objective});
     return;
+  }
+  if (total) {
+    const Value factor = builder.apply1("reciprocal", nullptr, {total});
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      flat[i] = builder.apply1("scale", nullptr, {flat[i], factor});
+      graph.update(flat_state(graph.state_spec(), "accumulated/" + groups[i].name, groups[i].parameters), flat[i]);
+    }
   }
 
   if (clip_grad_value) {
@@ -441,7 +286,8 @@ const std::vector<Assembly::Reported>& Assembly::reported(std::string_view split
 
 double Assembly::finish(const Reported& reported, std::span<const double> sums, double samples) {
   if (reported.skipped) return sums[0];
-  return reported.metric ? reported.metric->finish(sums, samples) : sums[0] / samples;
+  if (reported.metric) return reported.metric->finish(sums, samples);
+  return sums[0] / (sums.size() > 1 ? sums[1] : samples);
 }
 
 }  // namespace trainctl

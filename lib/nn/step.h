@@ -15,16 +15,28 @@
 #include "nn/metric.h"
 #include "nn/model.h"
 #include "nn/optimizer.h"
+#include "nn/standardize.h"
 
 namespace trainctl {
+
+/// A field that was standardised, and what it was before.
+struct Standardized {
+  Value original;
+  const Moments* moments = nullptr;
+};
 
 /// A batch as values: the data's fields after transforms ("input", "target").
 struct Batch {
   std::map<std::string, Value, std::less<>> fields;
   std::int64_t samples = 0;
   std::map<std::string, std::int64_t, std::less<>> classes{};  ///< of the fields that are class numbers
+  std::map<std::string, Standardized, std::less<>> standardized{};
   /// The field; a config Error lists those there are.
   Value field(std::string_view name) const;
+  /// The field in its own unit: as it was before it was standardised.
+  Value original(std::string_view name) const;
+  /// A model's output for a field, in the field's own unit.
+  Value in_own_unit(Builder& builder, std::string_view name, Value output) const;
 };
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
@@ -64,17 +76,18 @@ struct Assembly {
   struct Reported {
     std::string name;                ///< "loss", "accuracy"
     std::vector<int> sums;           ///< f64 scalars in the StateSpec
-    const Metric* metric = nullptr;  ///< null: the mean of the first sum over the samples
+    const Metric* metric = nullptr;  ///< null: the first sum over the second, or over the samples if it is the only one
     int entry = 0;                   ///< the program of an update that computes it
     bool skipped = false;            ///< the sums are updates that were skipped, and their samples
   };
 
+  /// How many updates a duration is.
+  using StepsOf = std::function<std::int64_t(const Progress&)>;
   /// Freezes what the models freeze and groups the other trainable parameters as the optimizers say, once, before the
   /// first training graph: call it when all models have been built. A group is laid out as "parameters/<group>". Throws
   /// a config Error for a pattern that matches nothing, naming the nearest parameters. `steps` turns the times of
   /// `freeze_until` into updates. Parameters that it frees later have groups of their own, "<group>.stage<n>", so that
   /// an optimizer is one launch for each group and stage; their slots begin when they do.
-  using StepsOf = std::function<std::int64_t(const Progress&)>;
   void declare_groups(StateSpec& state, const StepsOf& steps = {});
   /// With which updates more parameters begin to be trained: stage n + 1 begins with the n-th, stage 0 with the first.
   const std::vector<std::int64_t>& stage_begins() const { return stage_begins_; }
@@ -86,6 +99,8 @@ struct Assembly {
   const Model& model(std::string_view name) const;
   /// "model/" or "models/<name>/".
   static std::string prefix_of(std::string_view model_name);
+  /// A parameter as patterns see it: "0.weight" of "model/0.weight".
+  static std::string parameter_name(const StateVariable& variable);
   /// The loss; a config Error that names the step where the spec has none.
   const Component<Loss>& required_loss(std::string_view step) const;
   /// Reports the experiment's metrics of an output and a target.
@@ -94,10 +109,11 @@ struct Assembly {
   void give_output(Builder& builder, std::string_view model_name, Value output) const;
   /// By one optimizer (empty: the only one): gradients of `objective`, clipped (by value, then by norm over all
   /// groups), accumulated as `phase` says, and the update of every group. Except in `whole`, the objective is weighted
-  /// by the scalar "batch_weight": this batch's samples over the update's. The gradients lie in the state
-  /// "gradients/<group>", the sums of an update's batches in "accumulated/<group>"; neither is saved. A config Error
-  /// names parameters that the objective does not depend on. Call it last.
-  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {});
+  /// by the scalar "batch_weight": this batch's samples over the update's; or, if `weight` is given, by that, this
+  /// batch's weight, over the sum of the update's. The gradients lie in the state "gradients/<group>", the sums of an
+  /// update's batches in "accumulated/<group>"; neither is saved. A config Error names parameters that the objective
+  /// does not depend on. Call it last.
+  void optimize(Builder& builder, Value objective, Phase phase, std::string_view optimizer = {}, Value weight = {});
   /// The last part of a training program. "health/finite_updates/<entry>" counts the updates after which the epoch's
   /// losses are finite. With skip_nonfinite the updates of all saved state that optimize() does not make hang on the
   /// flag that its own hang on, and "skipped_updates" is reported.
@@ -130,6 +146,8 @@ struct Assembly {
   std::vector<std::string> models_of(std::size_t optimizer) const;
   Values gradients(Builder& builder, Value objective, Phase phase, const std::vector<Group>& groups) const;
   Value accumulate(Builder& builder, const Group& group, Value packed, Phase phase) const;
+  /// The sum of the update's weights, in `finish`; null before.
+  Value total_weight(Builder& builder, std::string_view optimizer, Value weight, Phase phase) const;
 
   void skip(Builder& builder, const StepProgram& program, std::int64_t samples, Value finite);
 
@@ -141,6 +159,13 @@ struct Assembly {
   std::map<std::string, std::vector<Reported>, std::less<>> reported_;
 };
 
+/// A loss of a step.
+struct LabelledLoss {
+  const Component<Loss>* loss = nullptr;
+  std::string field;  ///< of the data
+  std::string path;   ///< in the spec: "loss"
+};
+
 /// How a batch becomes losses, metrics and updates. One file each in lib/nn/steps; the default is `supervised`.
 struct Step {
   static constexpr const char* kind = "step";
@@ -148,6 +173,8 @@ struct Step {
   /// How many programs an update runs one after the other on the same batches, each with an optimizer of its own: two
   /// for networks that take turns.
   virtual int entries() const { return 1; }
+  /// The losses in use, and the field that each is held against; `loss` is the experiment's, null where it has none.
+  virtual std::vector<LabelledLoss> losses(const Component<Loss>* /*loss*/) const { return {}; }
   /// Appends the program of one phase for one batch. Evaluation (of entry 0 alone) gives the output "output" too.
   virtual void build(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const = 0;
 };

@@ -1,5 +1,6 @@
 #include "nn/wiring.h"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <set>
@@ -48,8 +49,9 @@ std::string Wiring::add_chain(std::string_view prefix, const std::vector<Compone
 /// One building of the layers.
 class Wiring::Run {
  public:
-  Run(const std::vector<Wire>& wires, Builder& builder, const Values& inputs)
-      : wires_(wires), builder_(builder), inputs_(inputs), states_(wires.size()) {
+  Run(const std::vector<Wire>& wires, const std::vector<std::string>& input_names, Builder& builder,
+      const Values& inputs)
+      : wires_(wires), input_names_(input_names), builder_(builder), inputs_(inputs), states_(wires.size()) {
     std::set<std::string_view> scopes;
     for (const Wire& wire : wires) {
       if (!scopes.insert(wire.scope).second) {
@@ -68,6 +70,8 @@ class Wiring::Run {
 
   /// What a name stands for; `reader` says who asks.
   Values read(const std::string& reference, std::string_view reader) {
+    if (const auto given = std::ranges::find(input_names_, reference); given != input_names_.end())
+      return {inputs_.at(static_cast<std::size_t>(given - input_names_.begin()))};
     if (reference == "input") return inputs_;
     if (const int index = find(reference); index >= 0) return build(index);
     // "name.2", unless a name has the whole.
@@ -82,6 +86,7 @@ class Wiring::Run {
       }
     }
     std::vector<std::string> names{"input"};
+    names.insert(names.end(), input_names_.begin(), input_names_.end());
     for (const Wire& wire : wires_) names.push_back(wire.name);
     fail(ErrorKind::config, "{} '{}', which is no node.{}", reader, reference, suggestion(reference, names));
   }
@@ -137,13 +142,14 @@ class Wiring::Run {
   }
 
   const std::vector<Wire>& wires_;
+  const std::vector<std::string>& input_names_;
   Builder& builder_;
   const Values& inputs_;
   std::vector<State> states_;
 };
 
 Values Wiring::build(Builder& builder, const Values& inputs, std::span<const std::string> outputs) const {
-  Run run(wires_, builder, inputs);
+  Run run(wires_, input_names_, builder, inputs);
   run.build_all();
   if (outputs.empty()) return run.last();
   Values values;

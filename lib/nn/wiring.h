@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "nn/layer.h"
@@ -25,6 +26,9 @@ class Wiring {
   /// `scope`.0 ... `scope`.n-1, one behind the other, and `name` is the last of them.
   void add(std::string name, const Component<Layer>& layer, std::vector<std::string> inputs = {});
   void add(std::string name, std::string scope, const Component<Layer>& layer, std::vector<std::string> inputs);
+
+  /// Names for the values that are given, in their order, beside "input.0" ... .
+  void name_inputs(std::vector<std::string> names) { input_names_ = std::move(names); }
 
   /// Layers one behind the other, the first reading `input`. A layer is named by its own `name`, else by its place,
   /// where one repeated n times takes n places. The names stand below `prefix` ("body."). Gives the name of the last,
@@ -47,9 +51,10 @@ class Wiring {
   class Run;
 
   std::vector<Wire> wires_;
+  std::vector<std::string> input_names_;
 };
 
-/// A config Error if the layer has `inputs`, which only a graph's nodes can have.
+/// A config Error if the layer has `inputs`, which only a graph's nodes can have, and a graph that is a whole model.
 void refuse_inputs(const Component<Layer>& layer);
 
 }  // namespace trainctl

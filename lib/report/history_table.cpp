@@ -155,6 +155,19 @@ std::vector<std::string> series_names(std::span<const NamedHistory> runs) {
   return names;
 }
 
+void find_best(std::span<NamedHistory> runs, const std::string& name, bool most) {
+  chosen(runs, {name});
+  for (NamedHistory& run : runs) {
+    std::optional<HistoryBest> best;
+    for (const HistoryRecord& record : run.history.records) {
+      const double value = find_value(record.values, name).value_or(NAN);
+      if (std::isnan(value) || (best && (most ? value <= best->value : value >= best->value))) continue;
+      best = {name, most ? "max" : "min", value, record.epoch, record.step};
+    }
+    run.history.best = best;
+  }
+}
+
 std::string history_text(std::span<const NamedHistory> runs, const std::vector<std::string>& wanted) {
   const std::vector<std::string> series = chosen(runs, wanted);
   std::string text = runs.size() == 1 ? one_run(runs.front(), series) : side_by_side(runs, series);

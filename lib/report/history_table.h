@@ -19,6 +19,10 @@ struct NamedHistory {
 /// Names of all values that the histories hold, in order of first appearance.
 std::vector<std::string> series_names(std::span<const NamedHistory> runs);
 
+/// Makes the report with the least (or `most`) of a value the best of each run; the first of equal ones, none in a run
+/// without such numbers. A usage Error if none of the runs has the value.
+void find_best(std::span<NamedHistory> runs, const std::string& name, bool most);
+
 /// A table for a terminal: one run with its values as columns, or several side by side, a column for each run and
 /// series; below it, where each run was best. `series` empty: all. A usage Error if none of the runs has one of them.
 std::string history_text(std::span<const NamedHistory> runs, const std::vector<std::string>& series = {});

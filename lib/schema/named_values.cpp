@@ -37,6 +37,7 @@ void check_range(const Live& live, Diagnostics& diagnostics) {
 
 void link_values(const ValueTable& values, const std::function<void(const TypeInfo::LiveVisitor&)>& visit,
                  Diagnostics& diagnostics) {
+  const bool complete = diagnostics.ok();  // what could not be read may use a value
   std::vector<std::string> names;
   for (const auto& [name, value] : values) {
     if (value) names.push_back(std::string(values_prefix) + name);
@@ -62,7 +63,7 @@ void link_values(const ValueTable& values, const std::function<void(const TypeIn
   });
   for (const auto& [name, value] : values) {
     const std::string path = std::string(values_prefix) + name;
-    if (!value || !value->name.empty() || used.contains(path)) continue;
+    if (!complete || !value || !value->name.empty() || used.contains(path)) continue;
     const At at(diagnostics, path);
     diagnostics.error(value->source,
                       fmt::format("nothing uses this value; write `{}` where it is to stand for a number, "

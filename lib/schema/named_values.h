@@ -18,8 +18,8 @@ inline constexpr std::string_view values_prefix = "values.";
 using ValueTable = OrderedMap<std::optional<Live>>;
 
 /// Gives every parameter that `visit` shows, and that names an entry of `values`, its number. Notes an error for a name
-/// that does not exist (with the nearest), a number out of the parameter's range, a value that nothing uses, and one
-/// that is not a number.
+/// that does not exist (with the nearest), a number out of the parameter's range, a value that nothing uses (if
+/// all could be read), and one that is not a number.
 void link_values(const ValueTable& values, const std::function<void(const TypeInfo::LiveVisitor&)>& visit,
                  Diagnostics& diagnostics);
 

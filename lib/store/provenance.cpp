@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "base/command.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -112,6 +113,30 @@ std::optional<std::string> git_commit(const fs::path& folder) {
   const fs::path refs = common.empty() ? git : git / common;
   if (auto commit = commit_if(first_line(refs / ref))) return commit;
   return packed_commit(refs, ref);
+}
+
+bool write_uncommitted(const fs::path& folder, const fs::path& patch) {
+  constexpr std::uintmax_t max_bytes = 4 << 20;
+  std::error_code error;
+  const fs::path absolute = fs::absolute(patch, error);
+  if (error || find_program("git").empty()) return false;
+  // Neither a diff nor a conversion program of the repository is run.
+  const Command diff{.argv = {"git", "-C", folder.string(), "diff", "--no-ext-diff", "--no-textconv", "--no-color",
+                              "--binary", "--output=" + absolute.string(), "HEAD"},
+                     .environment = {{"GIT_OPTIONAL_LOCKS", "0"}},
+                     .timeout_s = 10.0};
+  const CommandEnd end = run_command(
+      diff, [](std::string_view) {}, [] { return false; });
+  const auto bytes = fs::file_size(absolute, error);
+  if (error) return false;
+  if (!end.ok() || bytes == 0) {
+    fs::remove(absolute, error);
+    return false;
+  }
+  if (bytes > max_bytes)
+    write_file_atomic(absolute,
+                      fmt::format("The changes are {} bytes, more than the {} that are kept.\n", bytes, max_bytes));
+  return true;
 }
 
 std::map<std::string, std::string> batch_variables() {

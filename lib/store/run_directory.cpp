@@ -110,7 +110,7 @@ Json new_meta() {
   return json;
 }
 
-Json start_to_json(const StartInfo& info) {
+Json start_to_json(const StartInfo& info, const fs::path& patch) {
   std::error_code error;
   const fs::path folder = fs::current_path(error);
   const auto commit = git_commit(folder);
@@ -126,11 +126,15 @@ Json start_to_json(const StartInfo& info) {
   json["version"] = info.version;
   json["build"] = info.build;
   json["git"] = commit ? Json(*commit) : Json();
+  const bool changed = commit && write_uncommitted(folder, patch);
+  json["git_patch"] = changed ? Json(patch.filename().string()) : Json();
   json["host"] = host_name();
   json["pid"] = ::getpid();
   json["device"] = info.device;
   json["threads"] = info.threads;
   json["libraries"] = info.libraries;
+  json["modules"] = info.modules;
+  json["source"] = info.sources;
   json["batch"] = batch_variables();
   return json;
 }
@@ -210,7 +214,7 @@ void RunDirectory::record_start(const StartInfo& info) {
   Json meta = read_meta(paths_).value_or(new_meta());
   meta["status"] = "running";
   meta["exit_code"] = nullptr;
-  meta["starts"].push_back(start_to_json(info));
+  meta["starts"].push_back(start_to_json(info, paths_.patch(meta["starts"].size() + 1)));
   write_meta(paths_, meta);
 }
 
@@ -241,6 +245,8 @@ RunStatus read_status(const RunPaths& paths) {
     status.status = meta->at("status").get<std::string>();
     if (!meta->at("exit_code").is_null()) status.exit_code = meta->at("exit_code").get<int>();
     status.starts = static_cast<int>(meta->at("starts").size());
+    if (status.starts > 0 && meta->at("starts").back().contains("modules"))
+      status.modules = meta->at("starts").back().at("modules").get<std::map<std::string, std::string>>();
   }
   return status;
 }

@@ -30,6 +30,12 @@ struct RunPaths {
     return root / "samples" / (std::string(split) + ".txt");
   }
   std::filesystem::path results() const { return root / "results"; }
+  /// Copies of the files that `save_source` names.
+  std::filesystem::path source() const { return root / "source"; }
+  /// What the n-th start (from 1) found changed since the commit.
+  std::filesystem::path patch(std::size_t start) const {
+    return root / (start == 1 ? "uncommitted.patch" : "uncommitted-" + std::to_string(start) + ".patch");
+  }
   std::filesystem::path tensorboard() const { return root / "tensorboard"; }
 };
 
@@ -42,6 +48,8 @@ struct StartInfo {
   std::string device;
   int threads = 0;
   std::map<std::string, std::string> libraries;  ///< name to version
+  std::map<std::string, std::string> modules;    ///< the user's own: path to SHA-256
+  std::map<std::string, std::string> sources;    ///< files copied to RunPaths::source(): path to SHA-256
   std::int64_t from_step = 0;
 };
 
@@ -50,7 +58,8 @@ struct RunStatus {
   std::string status;            ///< running, finished, interrupted, diverged, failed; empty before the first start
   std::optional<int> exit_code;  ///< of the last start, once it ended
   int starts = 0;
-  bool locked = false;  ///< a process works on it now
+  std::map<std::string, std::string> modules = {};  ///< of the last start: path to SHA-256
+  bool locked = false;                              ///< a process works on it now
   bool finished() const { return status == "finished"; }
 };
 

@@ -47,6 +47,7 @@ bool Averaging::refresh(std::size_t index, std::int64_t steps, const std::functi
   for (std::int64_t i = 0; i < batches; ++i) {
     if (interrupted()) return false;
     const std::int64_t samples = sampler.batch_samples(offset);
+    session_.bring("train", 0, offset);
     scalars.set("position", offset);
     scalars.set("step", i);
     scalars.set("refresh_rate", static_cast<float>(1.0 / static_cast<double>(i + 1)));

@@ -7,24 +7,14 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "graph/op.h"
+#include "graph/text_hash.h"
 #include "ops/image.h"
+#include "train/notes.h"
 #include "train/split_sampler.h"
 
 namespace trainctl {
 namespace {
-
-/// Where in the spec a driven number stands, for messages, and its current value.
-std::map<std::string, double> live_numbers(ExperimentSpec& spec) {
-  std::map<std::string, double> numbers;
-  visit_live(spec, "", [&](Live& live, const std::string& path) { numbers[path] = live.value; });
-  return numbers;
-}
-
-/// Notes an error at `path`, written at `source`.
-void note(Diagnostics& problems, const Source& source, const std::string& path, const std::string& message) {
-  problems.set_path(path);
-  problems.error(source, message);
-}
 
 /// Runs a part of compiling a spec and keeps what it complains about, so that other parts may complain too. False if it
 /// did. What has no place of its own is shown at `source`.
@@ -56,9 +46,25 @@ std::vector<int> running_statistics(const StateSpec& state, const Assembly& asse
   return found;
 }
 
-std::string last_component(const std::string& path) {
-  const auto dot = path.rfind('.');
-  return dot == std::string::npos ? path : path.substr(dot + 1);
+/// The position in a batch that lies on the device by itself: always 0.
+constexpr const char* streamed_position = "streamed_position";
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+}
+
+/// A class number without a row in the table that reads it would be NaN in the first batch that has it.
+void check_embeddings(const Graph& graph, const Batch& batch) {
+  for (const GraphNode& node : graph.nodes()) {
+    if (node.op->name() != "embedding") continue;
+    for (const auto& [field, classes] : batch.classes) {
+      const std::int64_t rows = graph.info(node.inputs[1]).type.shape[0];
+      if (batch.fields.find(field)->second.id() != node.inputs[0] || rows >= classes) continue;
+      fail(ErrorKind::config, "embedding '{}' has {} rows, but '{}' has {} classes; set num_embeddings to {}",
+           node.path, rows, field, classes, classes);
+    }
+  }
 }
 
 }  // namespace
@@ -75,6 +81,8 @@ std::string ProgramKey::text() const {
 Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
   for (auto& [name, info] : data) data_.emplace(name, std::move(info));
   make_samplers();
+  if (trains() && !spec.fitted) spec.fitted = fit(spec, this->data("train"), sampler("train"));
+  hand_out_fitted(spec);
   if (trains()) make_schedule();
   Diagnostics problems;
   find_driven(problems);
@@ -103,6 +111,7 @@ void Blueprint::build_all() {
   Builder builder(*model_graph_, context_, false);
   const Batch first = batch(builder, split, sampler(split).options().batch_size);
   spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
+  check_embeddings(*model_graph_, first);
   layers_ = builder.layers();
   Diagnostics problems;
   const std::vector<int> statistics = running_statistics(state_, assembly_);
@@ -182,6 +191,22 @@ int Blueprint::stage_at(std::int64_t step) const {
   return static_cast<int>(std::ranges::upper_bound(begins, step) - begins.begin());
 }
 
+std::string Blueprint::hash_of(const Graph& graph) const {
+  std::string text = graph.text();
+  if (trains() && streams("train")) {  // as if all samples lay on the device
+    const auto whole = [&](const std::string& name, const TensorType& batch, const TensorType& all) {
+      replace_all(text, fmt::format("data/train/{}:{}", name, batch.text()),
+                  fmt::format("data/train/{}:{}", name, all.text()));
+    };
+    const std::int64_t batch = sampler("train").options().batch_size;
+    whole("order", {DType::i32, {batch}}, {DType::i32, {sampler("train").samples()}});
+    for (const Field& field : data("train").fields)
+      whole(field.name, field.batch_type(batch), field.batch_type(data("train").samples));
+    replace_all(text, streamed_position, "position");
+  }
+  return text_hash(text);
+}
+
 void Blueprint::make_samplers() {
   for (const auto& [name, info] : data_) {
     samplers_.emplace(name, make_sampler(spec_, name, info));
@@ -199,95 +224,30 @@ void Blueprint::make_schedule() {
   schedule_.total_steps = schedule_.steps(spec_.trainer.max);
 }
 
-void Blueprint::settle(const std::string& name, const Component<Policy>& policy, double base, Diagnostics& problems) {
-  if (!trains()) return;
-  const std::string fault = policy->settle(base, schedule_);
-  if (!fault.empty()) note(problems, policy.source(), fmt::format("policies.{}", name), fault);
-}
-
-void Blueprint::find_driven(Diagnostics& problems) {
-  const std::map<std::string, double> numbers = live_numbers(spec_);
-  std::map<std::string, std::string> named;  // numbers that an entry of `values` gives
-  visit_live(spec_, "", [&](Live& live, const std::string& path) {
-    if (!live.name.empty()) named[path] = live.name;
-  });
-  std::map<std::string, std::string> owners;
-  if (spec_.optimizer) driven_.push_back({"optimizer.lr", "lr", numbers.at("optimizer.lr"), nullptr});
-  for (const auto& [name, optimizer] : spec_.optimizers) {
-    const std::string path = fmt::format("optimizers.{}.lr", name);
-    driven_.push_back({path, fmt::format("lr/{}", name), numbers.at(path), nullptr});
-  }
-  for (const auto& [name, value] : spec_.values) {
-    if (value) driven_.push_back({value->path, value->path, value->value, nullptr});
-  }
-  for (const auto& [name, policy] : spec_.policies) {
-    const std::string target(policy->target());
-    if (target.empty()) {
-      settle(name, policy, NAN, problems);
-      continue;
-    }
-    const auto found = numbers.find(target);
-    if (found == numbers.end()) {
-      std::vector<std::string> names;
-      for (const auto& [path, value] : numbers) names.push_back(path);
-      note(problems, policy.source(), fmt::format("policies.{}.target", name),
-           fmt::format("'{}' is not a number that a policy can drive.{}", target, suggestion(target, names)));
-      continue;
-    }
-    if (const auto shared = named.find(target); shared != named.end()) {
-      note(problems, policy.source(), fmt::format("policies.{}.target", name),
-           fmt::format("{} is what {} gives it; drive that.", target, shared->second));
-      continue;
-    }
-    const auto [owner, added] = owners.emplace(target, name);
-    if (!added && !policy->follows()) {
-      note(problems, policy.source(), fmt::format("policies.{}.target", name),
-           fmt::format("policies.{} drives {} already; keep one of them. Only a policy that changes what others give, "
-                       "such as reduce_on_plateau, may stand after another.",
-                       owner->second, target));
-      continue;
-    }
-    settle(name, policy, found->second, problems);
-    context_.live.insert(target);
-    const auto shown = std::ranges::find(driven_, target, &DrivenValue::path);
-    if (!added) {
-      shown->followers.push_back(policy.get());
-    } else if (shown != driven_.end()) {
-      shown->policy = policy.get();
-    } else {
-      driven_.push_back({target,
-                         target.starts_with("optimizer.") && !target.starts_with("optimizer.groups.")
-                             ? last_component(target)
-                             : target,
-                         found->second, policy.get()});
-    }
-  }
-  // A learning rate that a value gives is shown as that value is driven.
-  for (DrivenValue& shown : driven_) {
-    const auto shared = named.find(shown.path);
-    if (shared == named.end()) continue;
-    const DrivenValue& value = *std::ranges::find(driven_, shared->second, &DrivenValue::path);
-    shown = {value.path, shown.shown_as, value.base, value.policy, value.followers};
-  }
-}
-
 Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t samples) {
   const DatasetInfo& info = data(split);
   const SplitSpec& spec = *spec_.data.find(split);
   Graph& graph = builder.graph();
   const std::string prefix = fmt::format("data/{}/", split);
-  const Value order =
-      graph.state(state_.declare({prefix + "order", {DType::i32, {sampler(split).samples()}}, Init::zeros(), false}));
-  const Value position = graph.scalar("position", DType::i64);
+  const bool streamed = streams(split);
+  const std::int64_t batch_size = sampler(split).options().batch_size;
+  const std::int64_t ordered = streamed ? batch_size : sampler(split).samples();
+  const Value order = graph.state(state_.declare({prefix + "order", {DType::i32, {ordered}}, Init::zeros(), false}));
+  const Value position = graph.scalar(streamed ? streamed_position : "position", DType::i64);
   Batch batch{.fields = {}, .samples = samples, .classes = {}};
   const Builder::Scope scope(builder, fmt::format("data.{}", split));
   for (const Field& field : info.fields) {
-    const Value samples_of_field =
-        graph.state(state_.declare({prefix + field.name, field.batch_type(info.samples), Init::zeros(), false}));
+    const Value samples_of_field = graph.state(state_.declare(
+        {prefix + field.name, field.batch_type(streamed ? batch_size : info.samples), Init::zeros(), false}));
     Value value =
         builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
     if (field.dtype == DType::u8)
       value = builder.apply1("convert", std::make_shared<ConvertAttributes>(255.0), {value});
+    const Moments* moments = spec_.fitted ? spec_.fitted->standardize.find(field.name) : nullptr;
+    if (moments && field.classes == 0 && spec_.data.standardize.find(field.name)) {
+      batch.standardized.emplace(field.name, Standardized{value, moments});
+      value = standardize(builder, field.name, value, *moments);
+    }
     if (field.name == "input") {
       for (std::size_t i = 0; i < spec.transforms.size(); ++i) {
         const Builder::Scope inner(builder, fmt::format("transforms.{}", i));
@@ -310,6 +270,7 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   assembly_.stage = key.stage;
   const StepProgram program{evaluates ? Phase::evaluate : key.phase, key.split, key.entry};
   spec_.step->build(builder, assembly_, program, values);
+  check_embeddings(*graph, values);
   if (key.phase == Phase::refresh) graph->keep_updates(averages_.refreshed(key.weights));
   const bool ends_update = key.phase == Phase::whole || key.phase == Phase::finish;
   if (ends_update && key.entry + 1 == entries()) averages_.update(builder);
@@ -319,9 +280,9 @@ std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
 
 /// A run may go on with another `on_nan`: the hash is of the graph that skips nothing.
 std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& graph) {
-  if (!assembly_.skip_nonfinite) return graph.hash();
+  if (!assembly_.skip_nonfinite) return hash_of(graph);
   assembly_.skip_nonfinite = false;
-  const std::string hash = build(key)->hash();
+  const std::string hash = hash_of(*build(key));
   assembly_.skip_nonfinite = true;
   return hash;
 }
@@ -386,50 +347,6 @@ std::vector<std::string> Blueprint::splits() const {
     if (data_.contains(name)) names.emplace_back(name);
   }
   return names;
-}
-
-std::vector<std::string> Blueprint::reported_names() const {
-  std::vector<std::string> names;
-  for (const char* split : {"train", "val"}) {
-    if (!data_.contains(split)) continue;
-    for (const auto& reported : assembly_.reported(split)) names.push_back(fmt::format("{}/{}", split, reported.name));
-  }
-  for (const DrivenValue& value : driven_) names.push_back(value.shown_as);
-  if (spec_.trainer.on_nan == OnNan::rollback) names.emplace_back("rollbacks");
-  names.insert(names.end(), added_.begin(), added_.end());
-  return names;
-}
-
-void Blueprint::check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const {
-  if (reported.empty())
-    note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
-  for (const auto& [name, metric] : spec_.metrics) {
-    if (std::ranges::find(reported, name, &Assembly::Reported::name) != reported.end()) continue;
-    note(problems, metric.source(), fmt::format("metrics.{}", name),
-         fmt::format("the step '{}' has nothing to hold its output against here, so it measures no metrics; remove it.",
-                     spec_.step.type()));
-  }
-}
-
-void Blueprint::check_monitors(Diagnostics& problems) const {
-  const std::vector<std::string> names = reported_names();
-  const auto check = [&](std::string_view monitor, const Source& source, const std::string& path) {
-    if (monitor.empty() || std::ranges::find(names, monitor) != names.end()) return;
-    note(problems, source, path,
-         fmt::format("'{}' is not reported by this run.{}", monitor, suggestion(monitor, names)));
-  };
-  for (const auto& [name, policy] : spec_.policies) {
-    check(policy->monitor(), policy.source(), fmt::format("policies.{}.monitor", name));
-  }
-  const bool has_best = spec_.checkpoint && spec_.checkpoint->keep.best;
-  for (const auto& [name, policy] : spec_.policies) {
-    if (!policy->needs_best() || has_best) continue;
-    note(problems, policy.source(), fmt::format("policies.{}", name),
-         "nothing says what is best: give checkpoint.keep.best a monitor and a mode.");
-  }
-  if (has_best)
-    check(spec_.checkpoint->keep.best->monitor.name, spec_.checkpoint->keep.best->monitor.source,
-          "checkpoint.keep.best.monitor");
 }
 
 }  // namespace trainctl

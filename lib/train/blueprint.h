@@ -67,6 +67,8 @@ class Blueprint {
   const DatasetInfo& data(std::string_view split) const { return data_.find(split)->second; }
   const Sampler& sampler(std::string_view split) const { return *samplers_.find(split)->second; }
   std::vector<std::string> splits() const;
+  /// Whether the split is read batch by batch: its state then has room for one batch, in order.
+  bool streams(std::string_view split) const { return spec_.data.streams(data(split).bytes()); }
   const Schedule& schedule() const { return schedule_; }
   const AverageStates& averages() const { return averages_; }
   /// Driven values, the learning rate first.
@@ -103,6 +105,8 @@ class Blueprint {
   void settle(const std::string& name, const Component<Policy>& policy, double base, Diagnostics& problems);
   void build_all();
   void check_metrics(const std::vector<Assembly::Reported>& reported, Diagnostics& problems) const;
+  /// The hash of a training graph; the same whether its data are streamed or not, as the numbers are.
+  std::string hash_of(const Graph& graph) const;
   void check_monitors(Diagnostics& problems) const;
   void check_results(Diagnostics& problems) const;
 

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/sha256.h"
+#include "data/source_digest.h"
 #include "schema/yaml.h"
 
 namespace trainctl {
@@ -33,7 +36,8 @@ Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::st
 
 void Session::load(const std::vector<std::string>& splits) {
   // Splits of one data set share it; different ones are read at the same time.
-  std::map<std::string, std::shared_future<std::shared_ptr<const Table>>> loading;
+  using Source = std::shared_ptr<const SampleSource>;
+  std::map<std::string, std::shared_future<Source>> loading;
   std::map<std::string, std::string> text_of_split;
   for (const std::string& name : splits) {
     const SplitSpec& split = *blueprint_.spec().data.find(name);
@@ -41,32 +45,70 @@ void Session::load(const std::vector<std::string>& splits) {
     const std::string text = to_yaml(split.dataset.write());
     text_of_split[name] = text;
     if (loading.contains(text)) continue;
-    loading[text] = std::async(std::launch::async, [dataset] {
-                      return std::shared_ptr<const Table>(std::make_shared<Table>(dataset->load()));
+    const bool streamed = blueprint_.streams(name);
+    loading[text] = std::async(std::launch::async, [dataset, streamed]() -> Source {
+                      if (streamed) return dataset->open();
+                      return std::make_shared<Table>(dataset->load());
                     }).share();
   }
-  std::vector<std::pair<std::string, std::shared_ptr<const Table>>> tables;
+  std::vector<std::pair<std::string, Source>> sources;
   for (const std::string& name : splits) {
     SplitData& data = data_[name];
-    data.table = loading[text_of_split[name]].get();
-    place(name, data);
-    tables.emplace_back(name, data.table);
+    data.source = loading[text_of_split[name]].get();
+    if (blueprint_.streams(name))
+      stream(name, data);
+    else
+      place(name, data, static_cast<const Table&>(*data.source));
+    sources.emplace_back(name, data.source);
   }
-  std::string listed;  // what a file chose belongs to the data too
   for (const std::string& name : splits) {
     const auto& subset = blueprint_.spec().data.find(name)->subset;
-    if (subset && subset->ids_file) listed += sha256_hex(ids_text(name, blueprint_.sampler(name).ids())) + "\n";
+    if (subset && subset->ids_file) listed_ += sha256_hex(ids_text(name, blueprint_.sampler(name).ids())) + "\n";
   }
-  digest_future_ = std::async(std::launch::async, [tables, listed] {
-    std::string joined = listed;
-    for (const auto& [name, table] : tables) joined += name + ":" + table->digest() + "\n";
+  digest_future_ = std::async(std::launch::async, [this, sources] {
+    if (streams()) return sampled_data_digest();
+    std::string joined = listed_;
+    for (const auto& [name, source] : sources) joined += name + ":" + source->digest() + "\n";
     return sha256_hex(joined);
   });
 }
 
-void Session::place(const std::string& split, SplitData& data) {
+bool Session::streams() const {
+  return std::ranges::any_of(data_, [](const auto& split) { return split.second.stream != nullptr; });
+}
+
+std::string Session::sampled_data_digest() const {
+  std::string joined = listed_;
+  for (const auto& [name, data] : data_) joined += name + ":" + sampled_digest(*data.source) + "\n";
+  return "sampled:" + sha256_hex(joined);
+}
+
+void Session::stream(const std::string& split, SplitData& data) {
   const StateSpec& spec = blueprint_.state();
-  for (const Column& column : data.table->columns()) {
+  const DataSpec& how = blueprint_.spec().data;
+  if (dynamic_cast<const Table*>(data.source.get())) {
+    log::warn("data.{}: is larger than data.memory_limit, but '{}' cannot be read in parts; all of it is in memory",
+              split, how.find(split)->dataset.type());
+  }
+  std::vector<int> states;
+  for (const Field& field : data.source->info().fields)
+    states.push_back(spec.find(fmt::format("data/{}/{}", split, field.name)));
+  const Sampler& sampler = blueprint_.sampler(split);
+  const int threads = how.threads > 0 ? static_cast<int>(how.threads) : device_.threads();
+  data.stream = std::make_unique<StreamedSplit>(data.source, sampler, states, threads);
+  data.order.resize(static_cast<std::size_t>(sampler.options().batch_size));
+  std::iota(data.order.begin(), data.order.end(), 0);
+  state_.write(spec.find(fmt::format("data/{}/order", split)), data.order.data());
+}
+
+void Session::bring(std::string_view split, std::int64_t epoch, std::int64_t offset) {
+  SplitData& data = data_.find(split)->second;
+  if (data.stream) data.stream->bring({epoch, offset}, state_);
+}
+
+void Session::place(const std::string& split, SplitData& data, const Table& table) {
+  const StateSpec& spec = blueprint_.state();
+  for (const Column& column : table.columns()) {
     const int state = spec.find(fmt::format("data/{}/{}", split, column.field.name));
     // On the CPU the data set is used where it lies; a program never writes to it.
     if (device_.name() == "cpu") {
@@ -108,6 +150,7 @@ void Session::reserve() {
 
 void Session::set_epoch(std::string_view split, std::int64_t epoch) {
   SplitData& data = data_.find(split)->second;
+  if (data.stream) return;  // batches come in order
   const Sampler& sampler = blueprint_.sampler(split);
   if (!sampler.varies()) epoch = 0;
   if (data.order_epoch == epoch) return;

@@ -13,13 +13,15 @@
 #include "program/program.h"
 #include "train/blueprint.h"
 #include "train/initial_weights.h"
+#include "train/streamed_split.h"
 
 namespace trainctl {
 
-/// The data of one split, loaded.
+/// The data of one split: all samples on the device, or brought there batch by batch.
 struct SplitData {
-  std::shared_ptr<const Table> table;
-  std::vector<std::int32_t> order;  ///< of the epoch that is on the device
+  std::shared_ptr<const SampleSource> source;
+  std::unique_ptr<StreamedSplit> stream;  ///< null where all samples are there
+  std::vector<std::int32_t> order;        ///< of the epoch that is on the device
   std::int64_t order_epoch = -1;
   int order_state = -1;
 };
@@ -46,6 +48,8 @@ class Session {
   void reserve();
   /// Brings the split's order for an epoch to the device, unless it is there.
   void set_epoch(std::string_view split, std::int64_t epoch);
+  /// Brings the batch that begins at `offset` of an epoch to the device, unless it is there: call it before each run.
+  void bring(std::string_view split, std::int64_t epoch, std::int64_t offset);
   /// Reads what the models' `init_from` name, for initialise(); a resume does without.
   void load_initial_weights();
   /// Fills all state as a fresh run begins.
@@ -65,13 +69,19 @@ class Session {
   ScalarRow& scalars() { return scalars_; }
   Device& device() const { return device_; }
   ProgramSet& programs() { return programs_; }
-  /// SHA-256 over the loaded splits; waits for the thread that computes it.
+  /// SHA-256 over the loaded splits; waits for the thread that computes it. Where one of them is streamed, which cannot
+  /// be waited for, it is that of sampled_digest().
   const std::string& data_digest();
+  /// "sampled:" and a SHA-256 over some samples of the loaded splits, wherever they lie.
+  std::string sampled_data_digest() const;
+  /// Whether data_digest() is of that kind.
+  bool streams() const;
 
  private:
   Plan plan(const ProgramKey& key);
   void load(const std::vector<std::string>& splits);
-  void place(const std::string& split, SplitData& data);
+  void place(const std::string& split, SplitData& data, const Table& table);
+  void stream(const std::string& split, SplitData& data);
 
   Device& device_;
   Blueprint& blueprint_;
@@ -82,6 +92,7 @@ class Session {
   std::map<std::string, SplitData, std::less<>> data_;
   std::map<ProgramKey, Plan> planned_;  ///< not compiled yet
   std::map<ProgramKey, Program*> compiled_;
+  std::string listed_;  ///< digests of the samples that files chose: they belong to the data too
   std::string digest_;
   std::future<std::string> digest_future_;
 };

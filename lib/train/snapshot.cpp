@@ -34,7 +34,9 @@ std::string HostState::to_json() const {
                     {"lost", health.lost},
                     {"rollbacks", health.rollbacks},
                     {"rollback_to", health.rollback_to},
-                    {"rollbacks_to_it", health.rollbacks_to_it}};
+                    {"rollbacks_to_it", health.rollbacks_to_it},
+                    {"dead_from", health.dead_from},
+                    {"dead_until", health.dead_until}};
   json["policies"] = ordered_json::object();
   for (const auto& [name, values] : policies) json["policies"][name] = values_to_json(values);
   return json.dump();
@@ -62,7 +64,9 @@ HostState HostState::from_json(std::string_view text, std::string_view source) {
                       .lost = health->at("lost"),
                       .rollbacks = health->at("rollbacks"),
                       .rollback_to = health->at("rollback_to"),
-                      .rollbacks_to_it = health->at("rollbacks_to_it")};
+                      .rollbacks_to_it = health->at("rollbacks_to_it"),
+                      .dead_from = health->at("dead_from"),
+                      .dead_until = health->at("dead_until")};
     }
     for (const auto& [name, values] : json.at("policies").items()) state.policies[name] = values_from_json(values);
     return state;

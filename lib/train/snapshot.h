@@ -33,6 +33,8 @@ struct Health {
   std::int64_t rollbacks = 0;
   std::int64_t rollback_to = -1;  ///< updates that the weights held to which the last rollback led
   std::int64_t rollbacks_to_it = 0;
+  std::int64_t dead_from = 0;  ///< weights of so many updates or more, saved until `dead_until`, lead nowhere
+  std::int64_t dead_until = -1;
 };
 
 /// The part of a run's state that lives on the host.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "data/memory_limit.h"
 
 namespace trainctl {
 
@@ -29,7 +30,16 @@ Schema<DataSpec> DataSpec::schema() {
   return Schema<DataSpec>("Training, validation and test data.")
       .required("train", &DataSpec::train, "What is trained on.")
       .field("val", &DataSpec::val, "What is validated on while training; without it there are no val/ values.")
-      .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.");
+      .field("test", &DataSpec::test, "Held back for `trainctl eval --split test`.")
+      .field("standardize", &DataSpec::standardize,
+             "Fields that get mean 0 and deviation 1 before any transform, by the training samples' numbers in every "
+             "split. Metrics and predictions of a standardised target are in its own unit, the loss is not.")
+      .field("memory_limit", &DataSpec::memory_limit, at_least(0.0), unit("MiB"),
+             "A larger data set is not kept in memory: its batches are read ahead of their use. By default half of the "
+             "machine's memory.",
+             resume(Resume::safe))
+      .field("threads", &DataSpec::threads, between(0, 1024),
+             "Threads that read a data set that is not kept in memory; 0: as many as train.", resume(Resume::safe));
 }
 
 const SplitSpec* DataSpec::find(std::string_view name) const {
@@ -37,6 +47,12 @@ const SplitSpec* DataSpec::find(std::string_view name) const {
   if (name == "val" && val) return &*val;
   if (name == "test" && test) return &*test;
   return nullptr;
+}
+
+bool DataSpec::streams(std::uint64_t bytes) const {
+  constexpr double mib = 1024.0 * 1024.0;
+  const double limit = memory_limit ? *memory_limit * mib : static_cast<double>(usable_memory_bytes()) / 2.0;
+  return static_cast<double>(bytes) > limit;
 }
 
 Schema<TrainerSpec> TrainerSpec::schema() {
@@ -65,8 +81,8 @@ Schema<TrainerSpec> TrainerSpec::schema() {
           "on_nan", &TrainerSpec::on_nan, resume(Resume::safe),
           "When a loss or a gradient is not finite. stop: training ends, with exit code 5. skip: that update changes "
           "nothing and counts for nothing; training ends if a whole report's updates were skipped. rollback: the "
-          "newest checkpoint's weights are taken and training goes on with the batches that follow; it ends after "
-          "three that led to the same weights.")
+          "newest checkpoint's weights are taken and training goes on with the batches that follow; when three "
+          "in a row have not helped, the one before it; with none left training ends.")
       .field("validate_every", &TrainerSpec::validate_every, "How often data.val is gone through.",
              resume(Resume::forced))
       .field("evaluate", &TrainerSpec::evaluate,
@@ -166,6 +182,8 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
   return Schema<ExperimentSpec>("An experiment.")
       .required("version", &ExperimentSpec::version, between(1, 1), "Version of this format.")
       .required("name", &ExperimentSpec::name, non_empty(), "Name of the run's folder.", resume(Resume::safe))
+      .field("modules", &ExperimentSpec::modules, resume(Resume::safe),
+             "Shared objects with components of your own, loaded before anything else is read.")
       .field("seed", &ExperimentSpec::seed, at_least(0), "Seed of everything random.")
       .required("data", &ExperimentSpec::data, "Training, validation and test data.")
       .field("model", &ExperimentSpec::model, "The layers.")
@@ -190,11 +208,17 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
              "When the state is saved; without it only at a signal and at the end.", resume(Resume::safe))
       .field("results", &ExperimentSpec::results, "What is told of the predictions when training is finished.",
              resume(Resume::safe))
+      .field("loggers", &ExperimentSpec::loggers, resume(Resume::safe),
+             "Where reports and the lines of steps.jsonl go beside the run's own files.")
+      .field("save_source", &ExperimentSpec::save_source, resume(Resume::safe),
+             "Files that a run keeps a copy of in `source`: paths, in which `*` and `?` stand for any characters of a "
+             "name and `**` for any folders. At most 1000 files and 16 MiB.")
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
+      .field("fitted", &ExperimentSpec::fitted,
+             "What a run took from its training samples. Written by trainctl; a new run makes its own.",
+             resume(Resume::safe))
       .at_least_one_of({"model", "models"})
-      .at_least_one_of({"optimizer", "optimizers"})
-      .later("loggers", "loggers; history.json and steps.jsonl are always written")
-      .later("modules", "components from shared objects");
+      .at_least_one_of({"optimizer", "optimizers"});
 }
 
 }  // namespace trainctl

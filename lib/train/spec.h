@@ -20,6 +20,8 @@
 #include "schema/named_values.h"
 #include "schema/schema.h"
 #include "train/average.h"
+#include "train/fitted.h"
+#include "train/logger.h"
 #include "train/policy.h"
 
 namespace trainctl {
@@ -41,9 +43,14 @@ struct DataSpec {
   SplitSpec train;
   std::optional<SplitSpec> val;
   std::optional<SplitSpec> test;
+  OrderedMap<StandardizeSpec> standardize;  ///< by field
+  std::optional<double> memory_limit;       ///< MiB
+  std::int64_t threads = 0;
   static Schema<DataSpec> schema();
   /// The split of that name, or null.
   const SplitSpec* find(std::string_view name) const;
+  /// Whether samples of so many bytes are too many for memory, so that batches are read when they are needed.
+  bool streams(std::uint64_t bytes) const;
 };
 
 /// fp32: everything in float32. tf32: products of matrices and convolutions round their operands to TF32. bf16:
@@ -115,6 +122,7 @@ struct OutputSpec {
 struct ExperimentSpec {
   std::int64_t version = 1;
   std::string name;
+  std::vector<Path> modules;
   std::int64_t seed = 0;
   DataSpec data;
   std::optional<Model> model;
@@ -130,7 +138,10 @@ struct ExperimentSpec {
   TrainerSpec trainer;
   std::optional<CheckpointSpec> checkpoint;
   std::optional<ResultsSpec> results;
+  Named<Logger> loggers;
+  std::vector<Path> save_source;
   OutputSpec output;
+  std::optional<Fitted> fitted;  ///< empty: not fitted yet, or nothing to fit
   static Schema<ExperimentSpec> schema();
   void check(Diagnostics& diagnostics, const Node& node) const;
   void link(Diagnostics& diagnostics);

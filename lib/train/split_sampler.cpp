@@ -80,9 +80,14 @@ void check_same_classes(const std::map<std::string, DatasetInfo, std::less<>>& d
   if (train == data.end()) return;
   for (const auto& [name, info] : data) {
     for (const Field& field : info.fields) {
-      if (name == "train" || field.class_names.empty() || !train->second.has(field.name)) continue;
-      const std::vector<std::string>& trained = train->second.field(field.name).class_names;
-      if (trained.empty() || trained == field.class_names) continue;
+      if (name == "train" || !train->second.has(field.name)) continue;
+      const Field& of_training = train->second.field(field.name);
+      if (field.classes > of_training.classes && of_training.classes > 0) {
+        log::warn("data.{}: '{}' has {} classes, and in data.train {}", name, field.name, field.classes,
+                  of_training.classes);
+      }
+      const std::vector<std::string>& trained = of_training.class_names;
+      if (field.class_names.empty() || trained.empty() || trained == field.class_names) continue;
       const auto [a, b] = std::ranges::mismatch(trained, field.class_names);
       fail(ErrorKind::config,
            "data.{}: the classes of '{}' are not those of data.train: class {} is '{}' here and '{}' there; list the "

@@ -12,9 +12,6 @@
 namespace trainctl {
 namespace {
 
-/// Rollbacks to the same weights, after which it is clear that they do not help.
-constexpr std::int64_t most_rollbacks = 3;
-
 const char* name(Position::Doing doing) {
   return doing == Position::Doing::train ? "training" : "validation";
 }
@@ -49,6 +46,7 @@ void Trainer::begin() {
   checkpoints_.prepare();
   steps_log_.emplace(paths_.steps(), 0);
   history_.write(paths_.history());
+  open_loggers(session_.blueprint().spec().loggers, paths_, 0, history_);
 }
 
 void Trainer::resume(const CheckpointReader& reader) {
@@ -70,6 +68,7 @@ void Trainer::resume(const CheckpointReader& reader) {
   history_.status = host_.finished ? "finished" : "running";
   history_.stop_reason = host_.reason;
   history_.write(paths_.history());
+  open_loggers(session_.blueprint().spec().loggers, paths_, host_.position.step, history_);
 }
 
 Outcome Trainer::run() {
@@ -159,6 +158,7 @@ void Trainer::set_driven(std::int64_t step) {
 void Trainer::run_batch(Phase phase, std::int64_t samples, std::int64_t update_samples, int entry) {
   Position& at = host_.position;
   ScalarRow& scalars = session_.scalars();
+  session_.bring("train", at.epoch, at.offset);
   scalars.set(position_slot_, at.offset);
   scalars.set(step_slot_, at.batch);
   scalars.set(weight_slot_, static_cast<float>(static_cast<double>(samples) / static_cast<double>(update_samples)));
@@ -191,73 +191,6 @@ void Trainer::update() {
   ++host_.position.step;
 }
 
-void Trainer::diverged(std::string reason) {
-  history_.status = "diverged";
-  history_.stop_reason = std::move(reason);
-  history_.write(paths_.history());
-  fail(ErrorKind::diverged,
-       "{}; checkpoints saved before are kept in {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, "
-       "and "
-       "start again",
-       history_.stop_reason, paths_.checkpoints().string());
-}
-
-void Trainer::clear_training_sums() {
-  session_.clear_sums("train");
-  host_.logged_sums.clear();
-  host_.logged_samples = host_.position.offset;
-  host_.health.cleared_step = host_.position.step;
-  host_.health.skipped = 0;
-}
-
-bool Trainer::check_losses() {
-  if (std::ranges::all_of(session_.read_sums("train"), [](double sum) { return std::isfinite(sum); })) return true;
-  const Position& at = host_.position;
-  not_finite(fmt::format("the loss is not finite since step {} (epoch {})",
-                         host_.health.cleared_step + session_.finite_updates() + 1, at.epoch + 1));
-  return false;
-}
-
-void Trainer::not_finite(const std::string& what) {
-  if (session_.blueprint().spec().trainer.on_nan != OnNan::rollback) diverged(what);
-  const auto found = checkpoints_.newest_valid();
-  if (!found) diverged(what + ", and there is no checkpoint yet that a rollback could lead to");
-  const HostState then = HostState::from_json(found->reader.state_json(), found->file.path.string());
-  const std::int64_t updates = then.position.step - then.health.lost;
-  Health& health = host_.health;
-  health.rollbacks_to_it = updates == health.rollback_to ? health.rollbacks_to_it + 1 : 1;
-  if (health.rollbacks_to_it > most_rollbacks)
-    diverged(fmt::format("{}, after {} rollbacks to the same weights", what, most_rollbacks));
-  health.rollback_to = updates;
-  health.lost = host_.position.step - updates;
-  ++health.rollbacks;
-  log::warn("{}; the state of the checkpoint of step {} is taken, and training goes on with the next batch", what,
-            then.position.step);
-  snapshot_.restore(found->reader);
-  clear_training_sums();
-  health.uncounted = host_.position.offset;
-}
-
-void Trainer::check_skipped() {
-  std::int64_t skipped = 0;
-  std::size_t at = 0;
-  const std::vector<double> sums = session_.read_sums("train");
-  for (const auto& reported : session_.blueprint().assembly().reported("train")) {
-    if (reported.skipped) skipped = std::max(skipped, static_cast<std::int64_t>(sums[at]));
-    at += reported.sums.size();
-  }
-  const std::int64_t now = skipped - host_.health.skipped;
-  if (now == 0) return;
-  const std::int64_t before = history_.records.empty() ? 0 : history_.records.back().step;
-  const std::int64_t updates = host_.position.step - before;
-  if (now >= updates)
-    diverged(fmt::format("all {} updates up to step {} were skipped, since their loss or gradients are not finite", now,
-                         host_.position.step));
-  log::warn("{} of the {} updates up to step {} were skipped, since their loss or gradients are not finite", now,
-            updates, host_.position.step);
-  host_.health.skipped = skipped;
-}
-
 void Trainer::log_step() {
   const Position& at = host_.position;
   if (!check_losses()) return;
@@ -275,6 +208,7 @@ void Trainer::log_step() {
   host_.logged_sums = sums;
   host_.logged_samples = at.offset;
   steps_log_->append(record);
+  for (const auto& [name, logger] : session_.blueprint().spec().loggers) logger->line(record);
   observer_.logged(record);
 }
 
@@ -306,6 +240,7 @@ bool Trainer::validate() {
   while (at.validated < sampler.epoch_samples()) {
     if (interrupted() != Interrupt::none) return false;
     const std::int64_t samples = sampler.batch_samples(at.validated);
+    session_.bring("val", 0, at.validated);
     session_.scalars().set(position_slot_, at.validated);
     session_.program(blueprint.evaluation("val", samples)).run();
     at.validated += samples;
@@ -365,6 +300,7 @@ void Trainer::report() {
   }
   history_.records.push_back(record);
   history_.write(paths_.history());
+  for (const auto& [name, logger] : blueprint.spec().loggers) logger->report(record);
   observer_.reported(record, improved_);
 }
 
@@ -372,6 +308,10 @@ void Trainer::measure() {
   for (const auto& [name, policy] : session_.blueprint().spec().policies) {
     policy->measure(session_.state(), accumulated_);
     host_.policies[name] = policy->state();
+  }
+  const std::int64_t last = history_.records.empty() ? 0 : history_.records.back().step;
+  for (const auto& [name, logger] : session_.blueprint().spec().loggers) {
+    logger->measure(session_.state(), session_.blueprint().schedule(), host_.position.step, last, accumulated_);
   }
 }
 
@@ -427,6 +367,7 @@ void Trainer::save(bool improved, bool must) {
     retention = {.last = static_cast<int>(checkpoint->keep.last), .best = checkpoint->keep.best.has_value()};
   try {
     steps_log_->sync();
+    for (const auto& [name, logger] : session_.blueprint().spec().loggers) logger->flush();
     const auto path = checkpoints_.save(host_.position.step, contents, improved, retention);
     saved_step_ = host_.position.step;
     last_save_s_ = monotonic_seconds();
@@ -456,7 +397,11 @@ Outcome Trainer::stop(Interrupt why) {
   const std::string reason =
       why == Interrupt::time ? std::string("trainer.time_limit is reached")
                              : fmt::format("signal {} during {}", signals::stop_signal(), name(host_.position.doing));
-  save(false, true);
+  // A rollback is for the moments at which an uninterrupted run would find it due.
+  if (session_.blueprint().spec().trainer.on_nan == OnNan::rollback && !losses_finite())
+    log::warn("the loss is not finite: nothing is saved, and a resume goes on from the newest checkpoint");
+  else
+    save(false, true);
   history_.status = "interrupted";
   history_.stop_reason = reason;
   history_.write(paths_.history());

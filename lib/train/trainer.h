@@ -86,6 +86,7 @@ class Trainer {
   void not_finite(const std::string& what);
   /// Whether the training sums are finite; if they were not, the run goes on from a checkpoint's weights or has ended.
   bool check_losses();
+  bool losses_finite() const;
   /// Ends a run that does nothing but skip updates.
   void check_skipped();
   void clear_training_sums();

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,14 @@ def changed(config, **changes):
             node = node[name]
         node[last] = value
     return config
+
+
+def npy(shape, kind, values):
+    """A .npy file of `kind` "<f4" or "<i8"."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    code = {"<f4": "f", "<i8": "q"}[kind]
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}{code}", *values)
 
 
 class CliTest(unittest.TestCase):

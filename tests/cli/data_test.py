@@ -1,11 +1,17 @@
 """Data sets from files, samplers, folds and subsets, end to end; the configs below configs/data run."""
 
+import json
 import os
+import pathlib
+import random
 import shutil
+import statistics
 import struct
+import subprocess
+import time
 import zlib
 
-from cli import SMALL, SOURCE, CliTest, changed, main
+from cli import SMALL, SOURCE, CliTest, changed, main, npy
 
 
 def png(height, width, pixel):
@@ -94,6 +100,159 @@ class Configs(DataTest):
         self.assertIn("501 folds of 500 samples", error["message"])
 
 
+class Folds(DataTest):
+    CONFIG = SOURCE / "configs/data/cross_validation.yaml"
+
+    def test_all(self):
+        """a run for each fold, and the mean and deviation of what they reached"""
+        document = self.run_json("train", self.CONFIG, "--fold", "all", "--output", "folds")
+        self.assertEqual(document, json.loads((self.folder / "folds/folds.json").read_text()))
+        self.assertEqual([entry["fold"] for entry in document["folds"]], list(range(5)))
+        for entry in document["folds"]:
+            last = self.final_state(entry["run"])["history"]["epochs"][-1]
+            self.assertEqual(entry["values"], last["values"])
+            self.assertEqual(pathlib.Path(entry["run"]).name, f"fold{entry['fold']}")
+        accuracies = [entry["values"]["val/accuracy"] for entry in document["folds"]]
+        self.assertEqual(document["final"]["val/accuracy"]["values"], accuracies)
+        self.assertAlmostEqual(document["final"]["val/accuracy"]["mean"], statistics.fmean(accuracies), places=12)
+        self.assertAlmostEqual(document["final"]["val/accuracy"]["deviation"], statistics.stdev(accuracies), places=12)
+        self.assertEqual(document["best"], {})
+
+    def test_resumed(self):
+        """folds that are done are not repeated; the end is that of an uninterrupted one; runs are named by their fold"""
+        best = ["--set", "checkpoint.keep.best={monitor: val/accuracy, mode: max}", "--set", "output.root=" + str(self.folder)]
+        done = self.run_cli("train", self.CONFIG, "--fold", 0, "--set", "name=cross-validation-fold0", *best)
+        kept = pathlib.Path(done.stdout.splitlines()[0])
+        self.assertEqual(kept.name, "cross-validation-fold0-1")
+        before = (kept / "meta.json").read_text()
+        done = self.run_cli("train", self.CONFIG, "--fold", "all", "--resume", "auto", *best)
+        lines = done.stdout.splitlines()
+        self.assertEqual([pathlib.Path(line).name for line in lines[:5]], [f"cross-validation-fold{i}-1" for i in range(5)])
+        self.assertEqual((kept / "meta.json").read_text(), before)
+        self.assertRegex(lines[5], "train/loss +train/accuracy +val/loss +val/accuracy")
+        self.assertEqual([line.split("  ")[0].strip() for line in lines[6:13]],
+                         [f"final fold {i}" for i in range(5)] + ["final mean", "final deviation"])
+        self.assertTrue(lines[-1].startswith("best deviation"))
+        summary = json.loads((kept.parent / "cross-validation-folds.json").read_text())
+        self.assertEqual(summary["status"], "finished")
+        stopped = ["--set", "trainer.time_limit=0.0001 s", "--set", "name=short"]
+        document = self.run_json("train", self.CONFIG, "--fold", "all", *best, *stopped, expect=85)
+        self.assertEqual((len(document["folds"]), document["status"]), (1, "interrupted"))
+
+    def test_refused(self):
+        """a number of folds that differs, or that is more than there are samples; no folds at all"""
+        refused = lambda *arguments, expect: self.error("train", self.CONFIG, "--fold", "all", *arguments, expect=expect)["message"]
+        self.assertIn("data.train has 5 folds and data.val 4", refused("--set", "data.val.subset.folds=4", expect=2))
+        more = ["--set", "data.train.subset.folds=501", "--set", "data.val.subset.folds=501"]
+        self.assertIn("501 folds of 500 samples", refused(*more, expect=3))
+        self.assertIn("has folds", self.error("train", self.write("a.yaml", SMALL), "--fold", "all", expect=2)["message"])
+        self.assertIn("takes one fold", refused("--dry-run", expect=2))
+
+
+class Streamed(DataTest):
+    def arrays(self, **changes):
+        """An experiment on .npy files: ragged batches, accumulation, an order for each epoch, a group beside the target."""
+        count = 203
+        self.write_npy("x.npy", [count, 8], "<f4", [((7 * i) % 23) / 11 - 1 for i in range(8 * count)])
+        self.write_npy("y.npy", [count], "<i8", [(i * i) % 4 for i in range(count)])
+        self.write_npy("group.npy", [count], "<i8", [i % 5 for i in range(count)])
+        dataset = {"type": "npy", "input": "x.npy", "target": "y.npy", "classes": 4, "fields": {"group": {"path": "group.npy"}}}
+        return changed(SMALL, data={
+            "train": {"dataset": dataset, "subset": {"folds": 4, "part": "rest", "group": "group"}, "batch_size": 7, "shuffle": True},
+            "val": {"dataset": dataset, "subset": {"folds": 4, "group": "group"}, "batch_size": 10}},
+            trainer__accumulate=2, trainer__log_every="5 steps", checkpoint__every=["7 steps"], **changes)
+
+    def write_npy(self, name, shape, kind, values):
+        (self.folder / name).write_bytes(npy(shape, kind, values))
+
+    def test_same_bits(self):
+        """batch by batch or from memory: the same run, whatever the threads, and a resume may change between them"""
+        path = self.write("arrays.yaml", self.arrays())
+        self.run_cli("train", path, "--output", "memory")
+        reference = self.final_state("memory")
+        self.assertNotIn("read batch by batch", self.run_cli("check", path).stdout)
+        self.assertIn("data.train: ", self.run_cli("check", path, "--set", "data.memory_limit=0").stdout)
+        for threads in 1, 5:
+            self.run_cli("train", path, "--output", f"streamed{threads}", "--set", "data.memory_limit=0", "--set", f"data.threads={threads}")
+            self.assert_same_end(f"streamed{threads}", reference)
+        evaluated = self.run_json("eval", "memory", "--split", "val")["values"]
+        self.assertEqual(self.run_json("eval", "streamed5", "--split", "val")["values"], evaluated)
+        self.run_cli("train", path, "--output", "mixed", "--set", "data.memory_limit=0", "--set", "trainer.max=9 steps")
+        self.run_cli("resume", "mixed", "--set", "data.memory_limit=1", "--set", "trainer.max=15 steps")
+        done = self.run_cli("resume", "mixed", "--set", "data.memory_limit=0", "--set", "trainer.max=3 epochs")
+        self.assertIn("not compared", done.stderr)
+        self.assertEqual(self.final_state("mixed")["arrays"], reference["arrays"])
+        self.write_npy("y.npy", [203], "<i8", [0] * 203)
+        error = self.error("resume", "streamed1", "--set", "trainer.max=4 epochs", expect=4)
+        self.assertIn("the data is not what", error["message"])
+
+    def test_killed(self):
+        """kill -9 at random moments while batches are read ahead"""
+        path = self.write("arrays.yaml", self.arrays(trainer__max="40 epochs", data__memory_limit=0, data__threads=3))
+        start = time.monotonic()
+        self.run_cli("train", path, "--output", "whole")
+        seconds = time.monotonic() - start
+        draw, kills = random.Random(3), 0
+        for _ in range(100):
+            process = self.start("train", path, "--output", "run", "--resume", "auto")
+            try:
+                _, err = process.communicate(timeout=draw.uniform(0.2, 0.7) * seconds)
+                self.assertEqual(process.returncode, 0, err)
+                break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+        else:
+            self.fail("100 kills, and the run made no progress")
+        self.assertGreater(kills, 0)
+        self.assert_same_end("run", self.final_state("whole"))
+
+    def test_pictures(self):
+        """the example below configs/data; a picture that is damaged is named when it is read, and training goes on when it is mended"""
+        pictures = self.write_pictures({"ant": 60, "bee": 50, "cat": 10})
+        environment = {**os.environ, "IMAGES": str(pictures)}
+        self.run_cli("train", SOURCE / "configs/data/image_folder.yaml", "--output", "memory", env=environment)
+        config = SOURCE / "configs/data/streamed.yaml"
+        self.run_cli("train", config, "--output", "streamed", env=environment)
+        self.assertEqual(self.final_state("streamed")["arrays"], self.final_state("memory")["arrays"])
+        self.run_cli("train", config, "--output", "damaged", "--set", "trainer.max=1 epoch", env=environment)
+        damaged = pictures / f"bee/{self.samples('damaged', 'train')[-20] - 60:03}.png"
+        whole = damaged.read_bytes()
+        damaged.write_bytes(whole[:60])
+        more = ["--set", "trainer.max=3 epochs"]
+        error = self.error("resume", "damaged", *more, expect=4, env=environment)
+        self.assertIn(f"{damaged.parent.name}/{damaged.name}: damaged PNG at byte", error["message"])
+        damaged.write_bytes(whole)
+        self.run_cli("resume", "damaged", *more, env=environment)
+        self.assertEqual(self.final_state("damaged")["arrays"], self.final_state("memory")["arrays"])
+
+    def test_other_loops(self):
+        """averages that go over the training data once more, and find-lr, see the same batches"""
+        config = self.arrays(averages={"ema": {"decay": 0.9, "buffers": "refresh", "refresh_batches": 5}})
+        config["data"]["train"]["drop_last"] = True
+        config["model"]["layers"].insert(1, "batch_norm")
+        path = self.write("arrays.yaml", config)
+        streamed = ["--set", "data.memory_limit=0", "--set", "data.threads=2"]
+        self.run_cli("train", path, "--output", "memory")
+        self.run_cli("train", path, "--output", "streamed", *streamed)
+        self.assert_same_end("streamed", self.final_state("memory"))
+        found = [self.run_json("find-lr", path, "--steps", 40, *extra) for extra in ([], streamed)]
+        self.assertEqual(found[0], found[1])
+
+    def test_whole(self):
+        """a format that cannot be read in parts is told, and trained on all the same"""
+        rows = [f"{i % 13},{i % 7},{i % 2}" for i in range(100)]
+        self.write("rows.csv", "a,b,kind\n" + "\n".join(rows))
+        config = changed(SMALL, data={"train": {"dataset": {"type": "csv", "path": "rows.csv"}, "batch_size": 8}})
+        config["checkpoint"] = {"every": ["1 epoch"]}
+        path = self.write("rows.yaml", config)
+        self.run_cli("train", path, "--output", "memory")
+        done = self.run_cli("train", path, "--output", "streamed", "--set", "data.memory_limit=0")
+        self.assertIn("'csv' cannot be read in parts", done.stderr)
+        self.assert_same_end("streamed", self.final_state("memory"))
+
+
 class Samplers(DataTest):
     def test_exact(self):
         """with every sampler, a run that was stopped at any step ends as one that was not"""
@@ -168,6 +327,37 @@ class Subsets(DataTest):
         data = {split: {"dataset": {"type": "csv", "path": f"{split}.csv"}, "batch_size": 10} for split in ["train", "val"]}
         error = self.error("check", self.write("csv.yaml", changed(SMALL, data=data)), expect=3)
         self.assertIn("class 0 is 'ant' here and 'cat' there", error["message"])
+
+
+class Labels(DataTest):
+    def test_refused(self):
+        """labels beyond the declared classes, more classes than outputs in training or validation: at `check`"""
+        (self.folder / "x.npy").write_bytes(npy([60, 8], "<f4", [0.0] * 480))
+        for name, classes in {"four": 4, "six": 6}.items():
+            (self.folder / f"{name}.npy").write_bytes(npy([60], "<i8", [i % classes for i in range(60)]))
+        split = lambda target, **rest: {"dataset": {"type": "npy", "input": "x.npy", "target": target, **rest}, "batch_size": 10}
+        check = lambda data, expect: self.error("check", self.write("a.yaml", changed(SMALL, data=data)), expect=expect)["message"]
+        self.assertIn("sample 4 has the label 4, outside of [0, 4)",
+                      check({"train": split("four.npy"), "val": split("six.npy", classes=4)}, expect=4))
+        self.assertIn("the data has 6 classes, but the model gives 4 outputs", check({"train": split("six.npy")}, expect=3))
+        data = {"train": split("four.npy"), "val": split("six.npy")}
+        done = self.run_cli("check", self.write("a.yaml", changed(SMALL, data=data)), expect=3)
+        self.assertIn("data.val: 'target' has 6 classes, and in data.train 4", done.stderr)
+        self.assertIn("the data has 6 classes, but the model gives 4 outputs", done.stderr)
+
+    def test_test_split(self):
+        """data.test is measured by eval alone, by default and by name, also when training had another part of the data"""
+        dataset = SMALL["data"]["train"]["dataset"]
+        parts = {"train": [0, 300], "val": [300, 400], "test": [400, 500]}
+        data = {name: {"dataset": dataset, "subset": {"range": part}, "batch_size": 32} for name, part in parts.items()}
+        self.run_cli("train", self.write("a.yaml", changed(SMALL, data=data)), "--output", "run")
+        last = self.final_state("run")["history"]["epochs"][-1]["values"]
+        self.assertFalse(any(name.startswith("test/") for name in last))
+        document = self.run_json("eval", "run")
+        self.assertEqual((document["split"], document["samples"]), ("test", 100))
+        self.assertEqual(self.run_json("eval", "run", "--split", "test")["values"], document["values"])
+        self.assertEqual(self.run_json("eval", "run", "--split", "val", "--set", "data.val.subset.range=[400, 500]")["values"]["val/loss"],
+                         document["values"]["test/loss"])
 
 
 if __name__ == "__main__":

@@ -141,6 +141,20 @@ class Exec(CliTest):
         self.assertTrue(self.run_json("resume", "run")["was_finished"])
         self.assertEqual(self.lines("run", "events.jsonl"), before)
 
+    def test_another_way(self):
+        """a run that comes by a step again with other values, changed by --force, runs the command again"""
+        config = self.write("c.yaml", with_policies({"epoch": line("epoch")}, trainer__max="2 epochs"))
+        self.run_cli("train", config, "--output", "run")
+        (self.folder / "run/checkpoints/last.h5").unlink()
+        newest = max((self.folder / "run/checkpoints").glob("step-*.h5"))
+        newest.unlink()
+        self.run_cli("resume", "run")  # the same way
+        self.assertEqual(len(self.lines("run", "epoch.txt")), 2)
+        for name in ["checkpoints/last.h5", f"checkpoints/{newest.name}"]:
+            (self.folder / "run" / name).unlink()
+        self.run_cli("resume", "run", "--set", "optimizer.lr=3e-3", "--force")
+        self.assertEqual([text.split()[2] for text in self.lines("run", "epoch.txt")], ["16", "32", "32"])
+
     def test_end_after_all(self):
         """a command for the end that a kill prevented runs when the finished run is resumed"""
         config = self.write("c.yaml", with_policies({"end": line("end")}, trainer__max="1 epoch"))

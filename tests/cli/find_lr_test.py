@@ -22,6 +22,8 @@ class FindLr(CliTest):
         linear = self.run_json("find-lr", config, "--start", "1e-4", "--end", "1e-2", "--steps", "12", "--linear")
         for i, point in enumerate(linear["points"]):
             self.assertAlmostEqual(point["value"], 1e-4 + 9.9e-3 * i / 11, places=12)
+        short = self.run_json("find-lr", config, "--start", "1e-4", "--end", "1e-2", "--steps", "21", "--set", "trainer.max=3 steps")
+        self.assertEqual(short["points"], ratio["points"])
         # The same by a policy in a run: an epoch has 16 steps, the last of them smaller.
         policy = {"type": "exponential", "target": "optimizer.lr", "initial": 1e-4, "multiplier": 100, "every": "20 steps", "continuous": True}
         train = {**changed(SGD, trainer__max="21 steps", trainer__log_every="1 steps"), "policies": {"lr": policy}}

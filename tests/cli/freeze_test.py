@@ -95,7 +95,7 @@ class Freeze(CliTest):
                 reference = self.final_state(name)
                 stops = 0
                 for attempt in range(60):
-                    done = subprocess.run([TRAINCTL, "train", config, "--output", f"{name}-again", "--resume", "auto", "--set", f"trainer.time_limit={0.001 * 1.2 ** attempt:.6f} s"],
+                    done = subprocess.run([TRAINCTL, "train", config, "--output", f"{name}-again", "--resume", "auto", "--set", f"trainer.time_limit={0.001 * 1.4 ** attempt:.6f} s"],
                                           cwd=self.folder, capture_output=True, text=True)
                     if done.returncode == 0:
                         break
@@ -107,6 +107,27 @@ class Freeze(CliTest):
             self.run_cli("train", "plain.yaml", "--output", f"to-{steps}", "--set", f"trainer.max={steps} steps")
             self.run_cli("resume", f"to-{steps}", "--set", "trainer.max=4 epochs", "--force")
             self.assertEqual(self.arrays(f"to-{steps}"), self.arrays("plain"), steps)
+
+    def test_together(self):
+        """stages, averages, skipped updates, accumulated batches, a driven value, statistics and commands in one run, stopped and resumed: the same end"""
+        config = changed(STAGED, trainer__max="4 epochs", trainer__accumulate=2, trainer__on_nan="skip", trainer__validate_every="9 steps", trainer__log_every="5 steps",
+                         checkpoint__every=["7 steps"], loss={"type": "cross_entropy", "scale": "values.s"})
+        config |= {"values": {"s": 2.0}, "averages": {"ema": {"type": "ema", "decay": 0.9, "buffers": "refresh"}}}
+        config["policies"] = {"s": {"type": "linear", "target": "values.s", "end": 1}, "gradients": {"type": "gradient_statistics", "per": "group"},
+                              "note": {"type": "exec", "on": "report", "command": 'echo "$TRAINCTL_STEP" >> "$TRAINCTL_RUN/reports.txt"'}}
+        config = self.write("c.yaml", config)
+        self.run_cli("train", config, "--output", "whole")
+        reference, stops = self.final_state("whole"), 0
+        for attempt in range(60):
+            done = subprocess.run([TRAINCTL, "train", config, "--output", "parts", "--resume", "auto", "--set", f"trainer.time_limit={0.002 * 1.5 ** attempt:.6f} s"],
+                                  cwd=self.folder, capture_output=True, text=True)
+            if done.returncode == 0:
+                break
+            self.assertEqual(done.returncode, 85, done.stderr)
+            stops += 1
+        self.assertGreater(stops, 2)
+        self.assert_same_end("parts", reference)
+        self.assertEqual(*((self.folder / run / "reports.txt").read_text() for run in ["whole", "parts"]))
 
     def test_check(self):
         """check plans a program for each stage; a time after the end is a warning"""

@@ -131,11 +131,29 @@ class Nan(CliTest):
 
     def test_rollback_of_a_rate(self):
         """the example: an epoch with a rate far too high is taken back, and the run ends well"""
-        self.run_cli("train", SOURCE / "configs/policies/rollback.yaml", "--output", "run")
+        self.run_cli("train", SOURCE / "configs/trainer/rollback.yaml", "--output", "run")
         values = [record["values"] for record in self.history("run")]
         self.assertEqual([value["rollbacks"] for value in values], [0, values[1]["rollbacks"], *[values[1]["rollbacks"]] * 2])
         self.assertGreaterEqual(values[1]["rollbacks"], 1)
         self.assertLess(values[3]["val/loss"], values[0]["val/loss"])
+
+    def test_rollback_and_resume(self):
+        """stopped at many moments, the example goes on to its end, and no checkpoint ever holds what is not finite"""
+        config = SOURCE / "configs/trainer/rollback.yaml"
+        for attempt in range(40):
+            limit = f"trainer.time_limit={1e-5 * 1.5**attempt:.6f} s"
+            done = subprocess.run([TRAINCTL, "train", config, "--output", "parts", "--resume", "auto", "--set", limit],
+                                  cwd=self.folder, capture_output=True, text=True)
+            for file in (self.folder / "parts/checkpoints").glob("step-*.h5"):
+                self.run_cli("inspect", file)
+                self.run_cli("eval", file)
+            if done.returncode == 0:
+                break
+            self.assertEqual(done.returncode, 85, done.stderr)
+        self.assertGreater(attempt, 3)
+        values = self.history("parts")[-1]["values"]
+        self.assertGreaterEqual(values["rollbacks"], 1)
+        self.assertTrue(math.isfinite(values["val/loss"]))
 
     def test_another_choice(self):
         """a run that diverged goes on when on_nan is changed: the graph is not another"""

@@ -78,20 +78,21 @@ class Configs(CliTest):
 
     @unittest.skipUnless(os.path.exists(SHIM), "the shim cannot be preloaded into this build")
     def test_killed(self):
-        """kill -9 at writes all through a run, and plateau, early stopping and stop_when go on as if nothing had been"""
-        config = SOURCE / "configs/policies/plateau.yaml"
+        """kill -9 at writes all through a run, and plateau, early stopping, stop_when, stages and statistics go on as if nothing had been"""
         settings = [*ONE, "--set", "checkpoint.every=[19 steps]", "--set", "trainer.log_every=10 steps"]
         faults = lambda **values: {**os.environ, "LD_PRELOAD": SHIM, **values}
         count = self.folder / "count"
-        self.run_cli("train", config, "--output", "whole", *settings, env=faults(FAULT_COUNT=str(count)))
-        reference = self.final_state("whole")
-        calls = int(count.read_text())
-        self.assertGreater(calls, 100)
-        for at in range(5, calls, calls // 6):
-            name = f"run-{at}"
-            self.run_cli("train", config, "--output", name, *settings, expect=-signal.SIGKILL, env=faults(FAULT_AT=str(at), FAULT_KIND="kill"))
-            self.run_cli("train", config, "--output", name, *settings, "--resume", "auto")
-            self.assert_same_end(name, reference, f"after a kill at call {at} of {calls}")
+        for stem, kills in [("plateau", 6), ("unfreeze", 4), ("gradient_statistics", 4)]:
+            config = SOURCE / f"configs/policies/{stem}.yaml"
+            self.run_cli("train", config, "--output", stem, *settings, env=faults(FAULT_COUNT=str(count)))
+            reference = self.final_state(stem)
+            calls = int(count.read_text())
+            self.assertGreater(calls, 90)
+            for at in range(5, calls, calls // kills):
+                name = f"{stem}-{at}"
+                self.run_cli("train", config, "--output", name, *settings, expect=-signal.SIGKILL, env=faults(FAULT_AT=str(at), FAULT_KIND="kill"))
+                self.run_cli("train", config, "--output", name, *settings, "--resume", "auto")
+                self.assert_same_end(name, reference, f"after a kill at call {at} of {calls}")
 
 
 class Stops(CliTest):

@@ -109,6 +109,9 @@ class Validation(CliTest):
             "bare words": {"optimizer": "sgd", "metrics": {"accuracy": None}},
             "block": {"model": {"type": "sequential", "blocks": {"dense": {"type": "linear", "parameters": {"n": None}, "out_features": "${arg.n}"}},
                                 "layers": [{"type": "dense", "n": 8, "repeat": 2}, "relu", {"type": "dense", "n": 4}], "output": "softmax"}},
+            "values": {"values": {"rate": 1e-3}, "optimizer": {"type": "adam", "lr": "values.rate"}},
+            "freeze until": {"model": {**SMALL["model"], "freeze": "0.*", "freeze_until": "1 epoch"}},
+            "freeze until by pattern": {"model": {**SMALL["model"], "freeze_until": {"0.*": "1 epoch"}}},
             "references": {"vars": {"model": SMALL["model"], "p": 3}, "model": "${vars.model}", "seed": "${vars.p}"},
         }
         for what, changes in cases.items():
@@ -130,6 +133,8 @@ class Validation(CliTest):
             "unknown key of the model": {"model__layer": []},
             "wrong type": {"seed": "abc"},
             "text for a number": {"optimizer__lr": "fast"},
+            "a value where none can be": {"trainer__clip_grad_norm": "values.norm"},
+            "a time that is none": {"model": {**SMALL["model"], "freeze": "0.*", "freeze_until": 3}},
             "list for a map": {"data": []},
             "number for a boolean": {"data__train__shuffle": 1},
             "number for a duration": {"trainer__max": 3},
@@ -145,7 +150,7 @@ class Validation(CliTest):
             "missing parameter": {"model__layers": [{"type": "linear"}]},
             "layers that are empty": {"model__layers": [{"type": "residual", "layers": []}, linear]},
             "out of range in a block": {"model": {"type": "sequential", "blocks": {"a": {"type": "dropout", "p": 2}}, "layers": ["a", linear]}},
-            "not built yet": {"loggers": {}},
+            "not built yet": {"results": {}},
             "other version": {"version": 2},
         }
         for what, changes in cases.items():

@@ -34,6 +34,22 @@ class Values(CliTest):
         resolved = (self.folder / "named/config.yaml").read_text()
         self.assertIn("lr: values.rate", resolved)
 
+    def test_nested(self):
+        """a value can be named within containers and by a block's argument"""
+        drop = {"parameters": {"rate": 0}, "type": "sequential", "layers": [{"type": "dropout", "p": "${arg.rate}"}]}
+        linear = {"type": "linear", "out_features": 16}
+        runs = {}
+        for name, p in [("named", "values.p"), ("plain", 0.25)]:
+            dropout = {"type": "dropout", "p": p}
+            layers = [linear, {"type": "residual", "layers": [linear, dropout]}, {"type": "parallel", "branches": {"a": dropout, "b": {"type": "drop", "rate": p}}},
+                      {"type": "graph", "nodes": {"d": dropout}}, SMALL["model"]["layers"][3]]
+            config = changed(SMALL, model={"type": "sequential", "blocks": {"drop": drop}, "layers": layers}, trainer__max="1 epoch")
+            if name == "named":
+                config["values"] = {"p": 0.25}
+            self.run_cli("train", self.write(f"{name}.yaml", config), "--output", name)
+            runs[name] = self.arrays(name)
+        self.assertEqual(runs["named"], runs["plain"])
+
     def test_driven(self):
         """a policy on a value drives all that name it, as policies on each of them would; a resume too"""
         line = {"type": "linear", "end": 0, "over": "2 epochs"}
@@ -94,6 +110,8 @@ class Values(CliTest):
                     if error["path"] in expected:
                         self.assertIn(expected[error["path"]], error["message"])
                         self.assertGreater(error["column"], 1)
+        broken = {**with_values({"rate": 1e-3}), "optimizer": {"type": "adam", "lr": "values.rate", "eps": "small"}, "model": {"type": "sequential", "layers": "relu", "freez": 1}}
+        self.assertNotIn("values.rate", [error["path"] for error in self.error("check", self.write("c.yaml", broken), expect=3)["errors"]])
         removed = {**with_values({"rate": None}), "optimizer": {"type": "adam", "lr": 1e-2}}
         self.run_cli("check", self.write("c.yaml", removed))
 

@@ -21,6 +21,15 @@ TEST_CASE("concat: the samples of one data set after those of another") {
       two("{type: synthetic, samples: 10, shape: [3]}", "{type: synthetic, samples: 20, shape: [3], first: 10}");
   CHECK(joined->describe().samples == 30);
   CHECK(joined->load().digest() == whole.digest());
+  const auto source = joined->open();
+  CHECK(source->digest() == whole.digest());
+  const std::vector<std::int32_t> ids{0, 9, 10, 29, 3, 3, 15};
+  for (std::size_t field = 0; field < 2; ++field) {
+    std::vector<std::byte> expected(ids.size() * whole.info().fields[field].sample_bytes()), read(expected.size());
+    whole.read(field, ids, expected.data());
+    source->read(field, ids, read.data());
+    CHECK(read == expected);
+  }
   const Column target = joined->load_field("target");
   for (std::size_t i = 0; i < 30; ++i)
     CHECK(target.as<std::int64_t>()[i] == whole.column("target").as<std::int64_t>()[i]);

@@ -119,6 +119,31 @@ TEST_CASE("hdf5 dataset: the same samples from memory and from the file, user bl
   }
 }
 
+TEST_CASE("hdf5 dataset: rows of compressed, converted and further arrays are read one by one") {
+  const TempFolder folder;
+  std::vector<double> values(60);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = 0.5 * static_cast<double>(i);
+  {
+    Hdf5Writer writer(folder / "x.h5");
+    writer.add("input", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, {10, 2, 3}, values, true);
+    writer.add<std::int32_t>("target", H5T_STD_I32LE, H5T_NATIVE_INT32, {10}, {0, 1, 2, 3, 4, 0, 1, 2, 3, 4});
+    writer.add<std::int32_t>("id", H5T_STD_I32LE, H5T_NATIVE_INT32, {10}, {9, 8, 7, 6, 5, 4, 3, 2, 1, 0});
+  }
+  const auto set =
+      dataset(fmt::format("{{type: hdf5, path: {}, fields: {{id: {{array: id}}}}}}", (folder / "x.h5").string()));
+  const Table table = set->load();
+  const auto source = set->open();
+  REQUIRE(dynamic_cast<Table*>(source.get()) == nullptr);
+  CHECK(source->digest() == table.digest());
+  const std::vector<std::int32_t> ids{7, 8, 2, 2, 9};
+  for (std::size_t field = 0; field < 3; ++field) {
+    std::vector<std::byte> expected(ids.size() * table.info().fields[field].sample_bytes()), read(expected.size());
+    table.read(field, ids, expected.data());
+    source->read(field, ids, read.data());
+    CHECK(read == expected);
+  }
+}
+
 TEST_CASE("hdf5: missing names, groups and other types are refused") {
   const TempFolder folder;
   const auto path = folder / "x.h5";

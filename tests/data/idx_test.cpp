@@ -28,8 +28,8 @@ TEST_CASE("idx: images of bytes, raw and gzip alike") {
   const std::string file = idx_file(idx_u8, {5, 4, 3}, elements);
   const auto raw = open_idx(folder.write("raw", file));
   const auto compressed = open_idx(folder.write("compressed", gzip(file)));
-  CHECK(raw->stored().has_value());
-  CHECK_FALSE(compressed->stored().has_value());
+  CHECK(raw->reads_parts());
+  CHECK_FALSE(compressed->reads_parts());
   for (const ArrayFile* array : {raw.get(), compressed.get()}) {
     CHECK(array->info().dtype == DType::u8);
     CHECK(array->info().dims == std::vector<std::int64_t>{5, 1, 4, 3});

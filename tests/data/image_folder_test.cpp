@@ -1,5 +1,6 @@
 #include "data/data_files.h"
 #include "data/image_files.h"
+#include "data/source_digest.h"
 
 using namespace trainctl;
 using namespace trainctl::testing;
@@ -59,6 +60,28 @@ TEST_CASE("image_folder: classes by name, files by path, planes of bytes; the sa
   const Column target = folder_set(folder)->load_field("target");
   CHECK(target.as<std::int64_t>()[4] == 2);
   CHECK(folder_set(folder)->load_field("input").field.shape == Shape{3, 6, 8});
+}
+
+TEST_CASE("image_folder: pictures that are read one by one are those of memory; a damaged one is named then") {
+  const TempFolder folder;
+  write_pictures(folder);
+  const auto set = folder_set(folder, ", decode: {size: [4, 5]}");
+  const Table table = set->load();
+  const auto source = set->open();
+  REQUIRE(dynamic_cast<Table*>(source.get()) == nullptr);
+  CHECK(source->digest() == table.digest());
+  CHECK(sampled_digest(*source) == sampled_digest(table));
+  const std::vector<std::int32_t> ids{4, 0, 4};
+  for (const std::size_t field : {0U, 1U}) {
+    std::vector<std::byte> expected(3 * table.info().fields[field].sample_bytes()), read(expected.size());
+    table.read(field, ids, expected.data());
+    source->read(field, ids, read.data());
+    CHECK(read == expected);
+  }
+  folder.write("bee/z.png", "not a picture");
+  std::vector<std::byte> sample(60);
+  const std::vector<std::int32_t> bad{3};
+  CHECK(contains(message_of(ErrorKind::data, [&] { source->read(0, bad, sample.data()); }), "bee/z.png: neither"));
 }
 
 TEST_CASE("image_folder: chosen classes and one size for all") {

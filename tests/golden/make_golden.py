@@ -113,9 +113,10 @@ OPTIMIZERS = {
 CASES = {f"mlp_{name}": (mlp, name, None, 0.0) for name in OPTIMIZERS}
 CASES |= {"lenet_adam": (lenet, "adam", None, 0.0), "cnn_adam": (cnn, "adam", None, 0.1), "resnet_momentum": (resnet, "momentum", None, 0.0),
           "mlp_clip": (mlp, "sgd", 0.5, 0.0), "layers_adam": (mixed_layers, "adam", None, 0.0),
-          "embedding_momentum": (embedding, "momentum", None, 0.0), "mlp_unfreeze": (mlp, "adam_l2", None, 0.0)}
+          "embedding_momentum": (embedding, "momentum", None, 0.0), "mlp_unfreeze": (mlp, "adam_l2", None, 0.0),
+          "cnn_unfreeze": (cnn, "momentum", 0.5, 0.0)}
 # Steps before which parameters of these prefixes do not require gradients.
-FROZEN_UNTIL = {"mlp_unfreeze": {"1.": 60, "3.": 25}}
+FROZEN_UNTIL = {"mlp_unfreeze": {"1.": 60, "3.": 25}, "cnn_unfreeze": {"0.": 50, "3.": 20, "8.": 50}}
 
 
 def nudge(model, seed):

@@ -3,10 +3,51 @@
 
 #include "base/error.h"
 #include "data/dataset.h"
+#include "data/source_digest.h"
 #include "schema/schema.h"
 
 namespace trainctl {
 namespace {
+
+/// Sources one after another, each asked for its own samples.
+class JoinedSource final : public SampleSource {
+ public:
+  JoinedSource(DatasetInfo info, std::vector<std::unique_ptr<SampleSource>> parts)
+      : info_(std::move(info)), parts_(std::move(parts)) {
+    std::int64_t begin = 0;
+    for (const auto& part : parts_) {
+      begins_.push_back(begin);
+      begin += part->info().samples;
+      auto& places = places_.emplace_back();
+      for (const Field& field : info_.fields) places.push_back(part->info().index_of(field.name));
+    }
+    if (begin != info_.samples) fail(ErrorKind::data, "concat: a data set changed while it was read");
+  }
+
+  const DatasetInfo& info() const override { return info_; }
+
+  void read(std::size_t field, std::span<const std::int32_t> ids, std::byte* out) const override {
+    thread_local std::vector<std::int32_t> own;
+    for (std::size_t i = 0; i < ids.size();) {  // one read for each run of samples of one part
+      const auto after = std::ranges::upper_bound(begins_, ids[i]);
+      const auto part = static_cast<std::size_t>(after - begins_.begin()) - 1;
+      const std::int64_t end = after == begins_.end() ? info_.samples : *after;
+      own.clear();
+      for (; i < ids.size() && ids[i] >= begins_[part] && ids[i] < end; ++i)
+        own.push_back(static_cast<std::int32_t>(ids[i] - begins_[part]));
+      parts_[part]->read(places_[part][field], own, out);
+      out += own.size() * info_.fields[field].sample_bytes();
+    }
+  }
+
+  std::string digest() const override { return whole_digest(*this); }
+
+ private:
+  DatasetInfo info_;
+  std::vector<std::unique_ptr<SampleSource>> parts_;
+  std::vector<std::int64_t> begins_;              ///< the number of each part's first sample
+  std::vector<std::vector<std::size_t>> places_;  ///< of the fields in each part
+};
 
 /// Data sets one after another: the samples of the first, then those of the second, and so on.
 /// Fields: those that the data sets have in common in name, type and shape, which must be all of them.
@@ -41,6 +82,12 @@ struct Concat final : Dataset {
     }
     if (at != all.samples) fail(ErrorKind::data, "concat: a data set shrank while it was read");
     return {all.samples, std::move(columns)};
+  }
+
+  std::unique_ptr<SampleSource> open() const override {
+    std::vector<std::unique_ptr<SampleSource>> parts;
+    for (const auto& dataset : datasets) parts.push_back(dataset->open());
+    return std::make_unique<JoinedSource>(describe(), std::move(parts));
   }
 
   Column load_field(std::string_view name) const override {

@@ -1,8 +1,8 @@
 #include <optional>
 #include <string>
 
+#include "data/array_fields.h"
 #include "data/hdf5_array.h"
-#include "schema/schema.h"
 
 namespace trainctl {
 namespace {
@@ -39,18 +39,12 @@ struct Hdf5 final : ArrayDataset {
                "Name of the targets: class indices if integers, values if floats; null for none.")
         .field("classes", &Hdf5::classes, at_least(0), "Number of classes; 0: one more than the largest label.")
         .field("shape", &Hdf5::shape, at_least(1), "Shape of one input sample, if not the file's own.")
-        .field("fields", &Hdf5::fields,
-               "Further arrays by name: other inputs and targets of a step, groups of a subset, weights of a sampler.")
+        .field("fields", &Hdf5::fields, further_fields_doc)
         .example("{type: hdf5, path: digits.h5, input: train/x, target: train/y}")
         .example("{type: hdf5, path: scans.h5, fields: {patient: {array: patient}}}");
   }
 
-  void check(Diagnostics& diagnostics, const Node& node) const {
-    for (const auto& [name, field] : fields) {
-      if (name == "input" || name == "target")
-        diagnostics.error(node, fmt::format("the field '{}' has a key of its own; give it there", name));
-    }
-  }
+  void check(Diagnostics& diagnostics, const Node& node) const { check_field_names(fields, diagnostics, node); }
 
   ArrayPair arrays() const override {
     ArrayPair pair{.input = open_hdf5(path, input),

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "data/dataset.h"
 #include "data/images/decode.h"
+#include "data/source_digest.h"
 #include "schema/schema.h"
 
 namespace trainctl {
@@ -76,8 +77,7 @@ struct ImageFolder final : Dataset {
   static Schema<ImageFolder> schema() {
     return Schema<ImageFolder>(
                "JPEG and PNG files, a folder for each class: <root>/<class>/**/*.jpg, .jpeg, .png. Decoded once, at "
-               "the "
-               "start.")
+               "the start, where they fit into memory.")
         .required("root", &ImageFolder::root, "Folder of the classes' folders; hidden files and folders are left out.")
         .field("classes", &ImageFolder::classes,
                "Folders to read, in the order of their class numbers; if left out, all, sorted by name.")
@@ -102,6 +102,7 @@ struct ImageFolder final : Dataset {
 
   DatasetInfo describe() const override;
   Table load() const override { return decode_all(true); }
+  std::unique_ptr<SampleSource> open() const override;
   Column load_field(std::string_view name) const override;
 
  private:
@@ -206,6 +207,42 @@ Table ImageFolder::decode_all(bool warn) const {
   columns.push_back(std::move(input));
   columns.push_back(std::move(target));
   return {static_cast<std::int64_t>(kept), std::move(columns)};
+}
+
+/// Pictures that are decoded whenever they are asked for.
+class PictureSource final : public SampleSource {
+ public:
+  PictureSource(Listing listing, ImageDecoding how, DatasetInfo info)
+      : listing_(std::move(listing)), how_(std::move(how)), info_(std::move(info)) {}
+
+  const DatasetInfo& info() const override { return info_; }
+
+  void read(std::size_t field, std::span<const std::int32_t> ids, std::byte* out) const override {
+    const std::size_t bytes = info_.fields[field].sample_bytes();
+    for (const std::int32_t id : ids) {
+      const auto sample = static_cast<std::size_t>(id);
+      if (field == 0)
+        decode_file(listing_.files[sample], how_, out);
+      else
+        std::memcpy(out, &listing_.labels[sample], bytes);
+      out += bytes;
+    }
+  }
+
+  std::string digest() const override { return whole_digest(*this); }
+
+ private:
+  Listing listing_;
+  ImageDecoding how_;
+  DatasetInfo info_;
+};
+
+std::unique_ptr<SampleSource> ImageFolder::open() const {
+  if (skip_damaged) return Dataset::open();  // which files are whole shows when all are decoded
+  Listing listing = list();
+  ImageDecoding how = settled(listing);
+  DatasetInfo info{static_cast<std::int64_t>(listing.files.size()), {input_field(how), target_field(listing)}};
+  return std::make_unique<PictureSource>(std::move(listing), std::move(how), std::move(info));
 }
 
 const Register<Dataset, ImageFolder> registered{"image_folder"};

@@ -135,6 +135,11 @@ const Image& ImageDecoder::decode(const std::filesystem::path& path, const Image
   return resized_;
 }
 
+void decode_file(const std::filesystem::path& file, const ImageDecoding& how, std::byte* out) {
+  thread_local ImageDecoder decoder;
+  write_planes(decoder.decode(file, how), out);
+}
+
 void decode_files(const std::vector<std::filesystem::path>& files, const ImageDecoding& how, int threads,
                   std::byte* out, std::vector<DamagedImage>* damaged) {
   require(how.size.has_value(), "pictures of a data set need one size");

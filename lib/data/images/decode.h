@@ -49,6 +49,10 @@ class ImageDecoder {
   Image resized_;
 };
 
+/// Decodes one file to a sample (C, H, W) of bytes at `out`, of the size `how.size`, which is set. Each thread that
+/// calls it keeps a decoder. Throws a data Error that names the file.
+void decode_file(const std::filesystem::path& file, const ImageDecoding& how, std::byte* out);
+
 /// A file that could not be decoded: its number, and what was wrong with it.
 struct DamagedImage {
   std::size_t index = 0;

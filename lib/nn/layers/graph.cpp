@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "nn/wiring.h"
 
 namespace trainctl {
@@ -5,7 +6,8 @@ namespace {
 
 /// Layers wired as you like: the general form that sequential, residual and parallel are short for.
 /// A node reads others by name: `conv` all that it gives, `conv.1` the second of several values, `input` what the graph
-/// is given. Nodes may stand in any order, but not read each other in a circle. Parameters are named by their node:
+/// is given. Of a graph that is the model, `inputs` names what it is given: the fields of the data, which nodes read by
+/// these names. Nodes may stand in any order, but not read each other in a circle. Parameters are named by their node:
 /// "conv.weight"; a node repeated n times has "conv.0.weight" ... .
 struct GraphLayer final : Layer {
   OrderedMap<Component<Layer>> nodes;
@@ -30,9 +32,23 @@ struct GraphLayer final : Layer {
   }
   Values build(Builder& b, const Values& in) const override {
     Wiring wiring;
+    if (inputs && b.path().empty()) wiring.name_inputs(expect_inputs(in));
     for (const auto& [name, layer] : nodes)
       wiring.add(name, layer->name.value_or(name), layer, layer->inputs.value_or(std::vector<std::string>()));
     return wiring.build(b, in, outputs);
+  }
+
+ private:
+  /// The names of a whole model's inputs. A config Error unless it is given as many, and no node has such a name.
+  const std::vector<std::string>& expect_inputs(const Values& in) const {
+    if (in.size() != inputs->size()) {
+      fail(ErrorKind::config, "the model has the inputs {}, and the step gives it {}", join(*inputs, ", "),
+           counted(in.size(), "value"));
+    }
+    for (const std::string& input : *inputs) {
+      if (nodes.find(input)) fail(ErrorKind::config, "'{}' is an input and a node; rename the node", input);
+    }
+    return *inputs;
   }
 };
 

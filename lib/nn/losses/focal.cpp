@@ -11,18 +11,17 @@ namespace {
 /// softmax(logits) over axis 1, w = class_weights (the paper's alpha) or ones, M class numbers t:
 ///   loss = -1/M sum_i w[t_i] (1 - p_i[t_i])^gamma log p_i[t_i]
 /// Shapes: logits (N, C, ...), targets (N, ...).
-struct Focal final : Loss {
+struct Focal final : ClassWeightedLoss {
   double gamma = 2.0;
-  std::optional<std::vector<double>> class_weights;
 
   static Schema<Focal> schema() {
-    return Schema<Focal>("Cross-entropy that looks away from what is right already; takes logits and class numbers.")
+    return Schema<Focal>(
+               "Cross-entropy that looks away from what is right already; takes logits and class numbers. It is "
+               "divided "
+               "by the number of targets, whatever class_weights (the paper's alpha) are.")
         .field("gamma", &Focal::gamma, at_least(0.0), "How much less; 0 is the cross-entropy.")
-        .field("class_weights", &Focal::class_weights, at_least(0.0), non_empty(),
-               "A weight for each class (alpha); the loss is divided by the number of targets, not by them.")
         .example("{type: focal, gamma: 2}");
   }
-  bool takes_classes() const override { return true; }
   Value build(Builder& b, Value output, Value target) const override {
     expect_classes("focal", output, target);
     const TensorType classes{DType::f32, {output.dim(1)}};
@@ -35,7 +34,7 @@ struct Focal final : Loss {
       scores =
           b.apply1("multiply", nullptr, {b.apply1("power", nn::attributes(PowerAttributes(gamma)), {miss}), scores});
     }
-    if (const Value weights = class_weights_of(b, class_weights, output))
+    if (const Value weights = weights_of(b, output))
       scores = b.apply1("channel_affine", nullptr, {scores, weights, constant(0.0)});
     return b.apply1("nll", nullptr, {scores, target, {}});
   }

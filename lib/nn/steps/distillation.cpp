@@ -42,7 +42,8 @@ struct Distillation final : Step {
         .field("student", &Distillation::student, non_empty(), "The model that learns.")
         .field("teacher", &Distillation::teacher, non_empty(),
                "The model that it learns from: `freeze: \"*\"`, as a rule with `init_from`.")
-        .field("input", &Distillation::input, non_empty(), "Field that both are given.")
+        .field("input", &Distillation::input, non_empty(),
+               "Field that both are given, unless their `inputs` name fields.")
         .field("target", &Distillation::target, "Field of the labels; null if there are none.")
         .field("match", &Distillation::match,
                "outputs: half the summed squared differences; logits: the divergence of softened softmaxes.")
@@ -54,9 +55,11 @@ struct Distillation final : Step {
   void build(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
     if (!assembly.model(teacher).frozen())
       fail(ErrorKind::config, "the teacher must not learn: add `freeze: \"*\"` to models.{}", teacher);
-    const Value x = batch.field(input);
-    const Value t = only(assembly.apply_model(b, teacher, {x}), "the teacher");
-    const Value s = only(assembly.apply_model(b, student, {x}), "the student");
+    const auto answer_of = [&](const std::string& model, const char* who) {
+      return only(assembly.apply_model(b, model, model_inputs(assembly, model, input, batch)), who);
+    };
+    const Value t = answer_of(teacher, "the teacher");
+    const Value s = answer_of(student, "the student");
     if (s.shape() != t.shape()) {
       fail(ErrorKind::config, "the student gives {} and the teacher {}; their last layers must agree", s.shape().text(),
            t.shape().text());
@@ -64,18 +67,26 @@ struct Distillation final : Step {
     const Value soft = match == DistillationTarget::outputs ? half_squares(b, s, t) : divergence(b, s, t);
     const auto samples = static_cast<double>(batch.samples);
     Value objective = soft;
+    Value answer = s;
     if (target) {
       if (!assembly.required_loss("distillation")->is_plain(b))
         fail(ErrorKind::config, "distillation weights the loss's mean by `alpha`; leave out its reduction and scale");
       const Value hard = labelled_loss(b, assembly, "distillation", batch, *target, s);
+      const Value weight = (*assembly.loss)->weight(b, batch.field(*target));
+      if (weight && program.phase != Phase::whole && program.phase != Phase::evaluate)
+        fail(ErrorKind::config,
+             "distillation cannot weight classes over several batches; leave out class_weights, or trainer.accumulate");
       objective = mixed(b, soft, hard);
       assembly.report(b, program.split, "soft_loss", {{soft, samples}});
-      assembly.report(b, program.split, "hard_loss", {{hard, samples}});
-      assembly.report_metrics(b, program.split, s, batch.field(*target));
+      report_loss(b, assembly, program.split, "hard_loss", batch, hard, weight);
+      answer = report_labelled_metrics(b, assembly, program.split, batch, *target, s);
     }
     assembly.report(b, program.split, "loss", {{objective, samples}});
     if (program.phase != Phase::evaluate) return assembly.optimize(b, objective, program.phase);
-    assembly.give_output(b, student, s);
+    assembly.give_output(b, student, answer);
+  }
+  std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override {
+    return target ? single_loss(loss, *target) : std::vector<LabelledLoss>();
   }
 
  private:

@@ -24,10 +24,11 @@ struct Reconstruction final : Step {
     const Value loss = located(
         loss_component.source(), [] { return "loss"; }, [&] { return loss_component->build(b, output, given); });
     assembly.report(b, program.split, "loss", {{loss, static_cast<double>(batch.samples)}});
-    assembly.report_metrics(b, program.split, output, given);
-    if (program.phase == Phase::evaluate) return assembly.give_output(b, model, output);
+    const Value answer = report_labelled_metrics(b, assembly, program.split, batch, input, output);
+    if (program.phase == Phase::evaluate) return assembly.give_output(b, model, answer);
     assembly.optimize(b, labelled_objective(b, assembly, program.phase, batch, input, output, loss), program.phase);
   }
+  std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override { return single_loss(loss, input); }
 };
 
 const Register<Step, Reconstruction> registered{"reconstruction"};

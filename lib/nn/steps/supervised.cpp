@@ -5,7 +5,8 @@ namespace {
 
 /// The model's output for one field of the data, held against another.
 ///   objective = loss(model(input), target)
-/// Reports the loss, as its mean over samples, and the experiment's metrics.
+/// Reports the loss, as its mean over samples, and the experiment's metrics, these and the output in the target's own
+/// unit where it is standardised.
 struct Supervised final : Step {
   std::string model;
   std::string input = "input";
@@ -14,20 +15,24 @@ struct Supervised final : Step {
   static Schema<Supervised> schema() {
     return Schema<Supervised>("Hold the model's output for one field of the data against another.")
         .field("model", &Supervised::model, "Which of several models.")
-        .field("input", &Supervised::input, non_empty(), "Field that the model is given.")
+        .field("input", &Supervised::input, non_empty(),
+               "Field that the model is given, unless its `inputs` name fields.")
         .field("target", &Supervised::target, non_empty(), "Field that the loss and the metrics compare with.")
         .example("supervised");
   }
 
   void build(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
-    const Value output = only(assembly.apply_model(b, model, {batch.field(input)}), "supervised training");
-    const Value target_value = batch.field(target);
+    const Value output =
+        only(assembly.apply_model(b, model, model_inputs(assembly, model, input, batch)), "supervised training");
     const Value loss = labelled_loss(b, assembly, "supervised", batch, target, output);
-    assembly.report(b, program.split, "loss", {{loss, static_cast<double>(batch.samples)}});
-    assembly.report_metrics(b, program.split, output, target_value);
-    if (program.phase == Phase::evaluate) return assembly.give_output(b, model, output);
-    assembly.optimize(b, labelled_objective(b, assembly, program.phase, batch, target, output, loss), program.phase);
+    const Value weight = (*assembly.loss)->weight(b, batch.field(target));
+    report_loss(b, assembly, program.split, "loss", batch, loss, weight);
+    const Value answer = report_labelled_metrics(b, assembly, program.split, batch, target, output);
+    if (program.phase == Phase::evaluate) return assembly.give_output(b, model, answer);
+    const Value objective = labelled_objective(b, assembly, program.phase, batch, target, output, loss);
+    assembly.optimize(b, objective, program.phase, {}, weight);
   }
+  std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override { return single_loss(loss, target); }
 };
 
 const Register<Step, Supervised> registered{"supervised"};

@@ -2,7 +2,6 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <tuple>
 #include <variant>
 
 #include "base/clock.h"
@@ -50,8 +49,9 @@ std::string without_secrets(std::string text, const std::string& command) {
   return text;
 }
 
-/// Which events of a run commands have been run for, in its events.jsonl: a line each, written when the command has
-/// ended. What a run that was killed and resumed comes by again is not done again.
+/// For which events of a run commands have been run, in its events.jsonl: a line each, written when the command has
+/// ended. What a run that was killed and resumed comes by again is not done again, unless its values are others than
+/// before: then the run has gone another way, by a rollback or by force.
 class Done {
  public:
   explicit Done(std::filesystem::path file) : file_(std::move(file)) {
@@ -59,18 +59,17 @@ class Done {
     for (std::string line; std::getline(lines, line);) {
       torn_ = lines.eof();
       const Json event = Json::parse(line, nullptr, false);
-      if (!event.is_object()) continue;  // the last line of a run that was killed
-      done_[{event.value("policy", ""), event.value("event", ""), event.value("step", std::int64_t{-1})}] =
-          event.value("fault", "");
+      if (event.is_object()) keep(event);  // else the last line of a run that was killed
     }
   }
-  /// What was wrong with a command that has been run (empty: nothing), or null.
-  const std::string* find(const std::string& policy, const std::string& event, std::int64_t step) const {
-    const auto found = done_.find({policy, event, step});
+  /// What was wrong with the command (empty: nothing) that has been run for an event of that policy, name, step and
+  /// values, or null.
+  const std::string* find(const Json& event) const {
+    const auto found = done_.find(key(event));
     return found == done_.end() ? nullptr : &found->second;
   }
   void add(const Json& event) {
-    done_[{event.at("policy"), event.at("event"), event.at("step")}] = event.at("fault");
+    keep(event);
     std::ofstream out(file_, std::ios::app);
     out << (torn_ ? "\n" : "") + event.dump() + "\n";
     torn_ = false;
@@ -78,8 +77,15 @@ class Done {
   }
 
  private:
+  static std::string key(const Json& event) {
+    Json key = Json::array();
+    for (const char* part : {"policy", "event", "step", "values"}) key.push_back(event.value(part, Json()));
+    return key.dump();
+  }
+  void keep(const Json& event) { done_[key(event)] = event.value("fault", ""); }
+
   std::filesystem::path file_;
-  std::map<std::tuple<std::string, std::string, std::int64_t>, std::string> done_;
+  std::map<std::string, std::string> done_;
   bool torn_ = false;  ///< the file ends within a line
 };
 
@@ -129,9 +135,13 @@ struct Exec final : Policy {
                      (on == When::end && event.end);
     if (!due) return;
     if (!done_) done_.emplace(event.run / "events.jsonl");
-    const std::string policy(event.policy);
-    const std::string* known = done_->find(policy, event_name(), event.record.step);
-    const std::string fault = known ? *known : run(policy, event);
+    Json line = {{"policy", std::string(event.policy)},
+                 {"event", event_name()},
+                 {"epoch", event.record.epoch},
+                 {"step", event.record.step},
+                 {"values", values_to_json(event.record.values)}};
+    const std::string* known = done_->find(line);
+    const std::string fault = known ? *known : run(event, std::move(line));
     if (!fault.empty() && on_failure == OnFailure::stop) requests.ask_stop(fault);
   }
 
@@ -158,32 +168,29 @@ struct Exec final : Policy {
             {"TRAINCTL_METRICS", values_to_json(event.record.values).dump()}};
   }
 
-  /// Runs it and takes note of it, unless it was ended for a stop. Returns what was wrong.
-  std::string run(const std::string& policy, const Event& event) {
+  /// Runs it and takes note of it by `line`, unless it was ended for a stop. Returns what was wrong.
+  std::string run(const Event& event, Json line) {
     const std::string shown = join(argv(false), " ");
     const double begin = monotonic_seconds();
     const CommandEnd end = run_command(
         {argv(true), environment(event), timeout.seconds},
-        [&](std::string_view line) {
-          log::info("{}: {}", policy, printable(without_secrets(std::string(line), shown), 4096));
+        [&](std::string_view said) {
+          log::info("{}: {}", event.policy, printable(without_secrets(std::string(said), shown), 4096));
         },
         [] { return signals::stop_requested(); });
     if (end.how == CommandEnd::How::stopped) {
-      log::warn("policies.{}: {}; a resume runs it again", policy, end.text(timeout.seconds));
+      log::warn("policies.{}: {}; a resume runs it again", event.policy, end.text(timeout.seconds));
       return {};
     }
     std::string fault;
     if (!end.ok()) {
-      fault = fmt::format("policies.{}: '{}': {}", policy, printable(shown), end.text(timeout.seconds));
+      fault = fmt::format("policies.{}: '{}': {}", event.policy, printable(shown), end.text(timeout.seconds));
       log::warn("{}", fault);
     }
-    done_->add({{"policy", policy},
-                {"event", event_name()},
-                {"epoch", event.record.epoch},
-                {"step", event.record.step},
-                {"end", end.text(timeout.seconds)},
-                {"fault", fault},
-                {"seconds", monotonic_seconds() - begin}});
+    line["end"] = end.text(timeout.seconds);
+    line["fault"] = fault;
+    line["seconds"] = monotonic_seconds() - begin;
+    done_->add(line);
     return fault;
   }
 
