@@ -3,13 +3,14 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "experiment/evaluate.h"
+#include "experiment/modules.h"
 #include "results/results_writer.h"
 #include "store/checkpoint_store.h"
 
 namespace trainctl {
 
 void make_results(const RunPaths& paths, const std::string& device) {
-  const ExperimentSpec spec = parse<ExperimentSpec>(load_spec(paths.config()));
+  const ExperimentSpec spec = read_experiment(load_spec(paths.config()));
   if (!spec.results) return;
   const std::string weights = spec.results->weights ? spec.results->weights->name : std::string();
   const CheckpointStore store(paths.checkpoints());
