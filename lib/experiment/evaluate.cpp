@@ -81,8 +81,7 @@ class Recorder {
   void add(const Program& program, std::int64_t offset, std::int64_t samples) {
     outputs_.resize(static_cast<std::size_t>(program.output_type("output").shape.elements()));
     program.read_output("output", outputs_.data());
-    const auto ids =
-        std::span(order_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(samples));
+    const auto ids = std::span(order_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(samples));
     targets_.resize(ids.size() * target().sample_bytes());
     data_.source->read(field_, ids, targets_.data());
     writer_.add(samples, outputs_.data(), targets_.data(), ids.data());

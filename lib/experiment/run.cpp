@@ -66,6 +66,7 @@ StartInfo start_info(const char* command, const std::vector<std::string>& argv, 
           .threads = device.threads(),
           .libraries = libraries(),
           .modules = module_digests(),
+          .sources = {},
           .from_step = from_step};
 }
 
