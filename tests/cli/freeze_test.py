@@ -95,7 +95,7 @@ class Freeze(CliTest):
                 reference = self.final_state(name)
                 stops = 0
                 for attempt in range(60):
-                    done = subprocess.run([TRAINCTL, "train", config, "--output", f"{name}-again", "--resume", "auto", "--set", f"trainer.time_limit={0.001 * 1.4 ** attempt:.6f} s"],
+                    done = subprocess.run([TRAINCTL, "train", config, "--output", f"{name}-again", "--resume", "auto", "--set", f"trainer.time_limit={0.0003 * 1.4 ** attempt:.6f} s"],
                                           cwd=self.folder, capture_output=True, text=True)
                     if done.returncode == 0:
                         break
@@ -119,7 +119,7 @@ class Freeze(CliTest):
         self.run_cli("train", config, "--output", "whole")
         reference, stops = self.final_state("whole"), 0
         for attempt in range(60):
-            done = subprocess.run([TRAINCTL, "train", config, "--output", "parts", "--resume", "auto", "--set", f"trainer.time_limit={0.002 * 1.5 ** attempt:.6f} s"],
+            done = subprocess.run([TRAINCTL, "train", config, "--output", "parts", "--resume", "auto", "--set", f"trainer.time_limit={0.0005 * 1.5 ** attempt:.6f} s"],
                                   cwd=self.folder, capture_output=True, text=True)
             if done.returncode == 0:
                 break

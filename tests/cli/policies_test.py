@@ -31,7 +31,7 @@ class Configs(CliTest):
                 self.run_cli("train", config, "--output", config.stem, *ONE)
                 reference = self.final_state(config.stem)
                 for attempt in range(20):
-                    limit = ["--set", f"trainer.time_limit={0.002 * 2 ** attempt:.6f} s"]
+                    limit = ["--set", f"trainer.time_limit={0.0005 * 2 ** attempt:.6f} s"]
                     done = subprocess.run([TRAINCTL, "train", config, "--output", f"{config.stem}-again", "--resume", "auto", *ONE, *limit],
                                           cwd=self.folder, capture_output=True, text=True)
                     if done.returncode == 0:
