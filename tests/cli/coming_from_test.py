@@ -64,6 +64,9 @@ class Configs(CliTest):
         self.assertEqual(test["packages"]["classification"]["type"], "classification")
         best = json.loads((self.folder / "train_loop_checkpoint_end_save/history.json").read_text())["best"]
         self.assertEqual(test["step"], best["step"])
+        self.assertEqual(self.run_json("eval", "train_loop_checkpoint_end_save", "--split", "test")["values"], test["metrics"])
+        source = {path.name for path in (self.folder / "train_loop_checkpoint_end_save/source").rglob("*.yaml")}
+        self.assertEqual(source, {f"{name}.yaml" for name in kept})
 
     def test_deep_pipe(self):
         """random batches without end, a weight that halves with each epoch, two measures of validation, logs, and the same command again goes on"""
@@ -77,6 +80,10 @@ class Configs(CliTest):
         self.assertLessEqual({"val/accuracy", "val/roc_auc"}, set(epochs[0]))
         self.assertEqual(self.shapes(run)["7.weight"], (10, 128))
         self.assertTrue(list((self.folder / run / "tensorboard").iterdir()))
+        self.run_cli("eval", run, "--split", "val", "--package", "{type: classification, top_k: [2]}", "--output", "results")
+        with h5py.File(self.folder / "results/val_predictions.h5") as file:
+            for probabilities in file["predictions"][:]:  # after the softmax, of which training knows nothing
+                self.assertAlmostEqual(sum(probabilities), 1, places=5)
         whole = "coming-from/deep-pipe-2"
         self.run_cli("train", *command[1:2], *small, "--set", "trainer.max=3 epochs", "--output", whole)
         self.assert_same_end(run, {part: self.final_state(whole)[part] for part in ["arrays", "steps"]})
