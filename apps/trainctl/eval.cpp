@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "experiment/evaluate.h"
+#include "experiment/restored.h"
 #include "output.h"
 #include "store/json_values.h"
-#include "store/run_directory.h"
 
 namespace trainctl::app {
 namespace {
@@ -40,7 +40,7 @@ class Eval final : public Command {
     signals::install();
     options_.target = target_;
     if (!config_.empty()) options_.config = config_;
-    if (!checkpoint_.empty()) options_.target = named_checkpoint();
+    if (!checkpoint_.empty()) options_.target = named_checkpoint(target_, checkpoint_);
     if (!output_.empty()) options_.output = output_;
     if (output_.empty() && !options_.packages.empty())
       fail(ErrorKind::usage, "--package: say with --output where its results are to be written");
@@ -66,17 +66,6 @@ class Eval final : public Command {
   }
 
  private:
-  std::filesystem::path named_checkpoint() const {
-    if (!std::filesystem::is_directory(target_))
-      fail(ErrorKind::usage, "--checkpoint {}: {} is no run directory", checkpoint_, target_);
-    const auto folder = RunPaths{target_}.checkpoints();
-    for (const auto& path : {folder / (checkpoint_ + ".h5"), folder / checkpoint_}) {
-      if (std::filesystem::is_regular_file(path)) return path;
-    }
-    fail(ErrorKind::usage, "--checkpoint {}: {} has no such file; `trainctl ls` shows what there is", checkpoint_,
-         folder.string());
-  }
-
   EvaluateOptions options_;
   std::string target_, config_, checkpoint_, output_;
 };

@@ -12,8 +12,13 @@ Schema<ResultsSpec> ResultsSpec::schema() {
              "best checkpoint is kept, and last where none is.")
       .field("predictions", &ResultsSpec::predictions,
              "Whether <split>_predictions.h5 is written too: predictions, targets and sample numbers.")
-      .field("target", &ResultsSpec::target, non_empty(), "Field of the data that predictions are held against.")
-      .later("every", "results while training goes on")
+      .field("target", &ResultsSpec::target, non_empty(),
+             "Field of the data that predictions are held against, as metrics see it: in its own unit, `input` after its "
+             "transforms. By default that of the step's first loss.")
+      .field("every", &ResultsSpec::every,
+             "How often results are made of the weights at hand while training goes on, in results/step-<step>; a "
+             "checkpoint is saved then.")
+      .example("{packages: [classification], splits: [val], every: 5 epochs}")
       .example("{packages: {classification: {top_k: [3]}}, splits: [val], weights: best}");
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "store/json_values.h"
+#include "train/trained_fields.h"
 
 namespace trainctl {
 
@@ -100,6 +101,7 @@ CheckpointContents Snapshot::take(const HostState& host, const History& history,
   contents.experiment_yaml = facts.experiment_yaml;
   contents.history_json = history.to_json();
   contents.state_json = host.to_json();
+  contents.fields_json = fields_to_json(session_.blueprint().data("train"));
   contents.attributes["format_version"] = std::int64_t{1};
   contents.attributes["epoch"] = host.position.epoch;
   contents.attributes["step"] = host.position.step;
