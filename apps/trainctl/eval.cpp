@@ -27,6 +27,8 @@ class Eval final : public Command {
                      "Of a run: best, last, or a file below its checkpoints; by default the best, else the last.");
     arguments.option("--package", options_.packages, "TYPE|{type: ...}",
                      "A result package, several if given more often; by default those of the config's `results`.");
+    arguments.option("--target", options_.field, "FIELD",
+                     "The field that results hold predictions against; by default that of the step's first loss.");
     arguments.option("--output", output_, "DIR",
                      "Writes results there: <split>.json, <split>_predictions.h5 and plots.");
     arguments.overrides(options_.overrides);
@@ -44,6 +46,8 @@ class Eval final : public Command {
     if (!output_.empty()) options_.output = output_;
     if (output_.empty() && !options_.packages.empty())
       fail(ErrorKind::usage, "--package: say with --output where its results are to be written");
+    if (output_.empty() && !options_.field.empty())
+      fail(ErrorKind::usage, "--target: say with --output where results are to be written");
     const EvaluateResult result = evaluate(options_);
     log::info("{}: epoch {}, step {}, weights '{}'; {} samples of '{}' in {:.2f} s", result.checkpoint.string(),
               result.epoch, result.step, result.weights, result.samples, result.split, result.seconds);

@@ -68,6 +68,7 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   ExperimentSpec spec = experiment_of(reader, options.config, options.overrides);
   std::optional<ResultsSpec> results;
   if (options.output) results = results_of(spec, options.packages);
+  if (results && !options.field.empty()) results->target = options.field;
   spec.results.reset();
   result.checkpoint = reader.path();
   result.epoch = reader.int_attribute("epoch");

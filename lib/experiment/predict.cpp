@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "data/input_file.h"
 #include "experiment/restored.h"
 #include "schema/yaml.h"
 #include "store/checkpoint_store.h"
@@ -56,14 +57,19 @@ SplitSpec& prepare_split(ExperimentSpec& spec, const PredictOptions& options, st
   return split;
 }
 
+/// The programs for one sample as those of the training data were.
+std::unique_ptr<Blueprint> blueprint_for_one(ExperimentSpec& spec, SplitSpec& split, const std::string& name,
+                                             DatasetInfo trained) {
+  trained.samples = split.batch_size = 1;
+  split.subset.reset();
+  return std::make_unique<Blueprint>(spec, std::map<std::string, DatasetInfo>{{name, trained}},
+                                     Answers{.predictions = true});
+}
+
 /// The fields that the models are given, as they were in training.
-std::vector<Field> fields_given(ExperimentSpec& spec, SplitSpec& split, const std::string& name, DatasetInfo trained) {
-  const std::int64_t batch_size = std::exchange(split.batch_size, 1);
-  auto subset = std::exchange(split.subset, std::nullopt);
-  trained.samples = 1;
-  std::vector<Field> used = Blueprint(spec, {{name, trained}}, {.predictions = true}).fields_in_use(name);
-  split.batch_size = batch_size;
-  split.subset = std::move(subset);
+std::vector<Field> fields_given(const Blueprint& blueprint, const std::string& split) {
+  std::vector<Field> used = blueprint.fields_in_use(split);
+  const DatasetInfo& trained = blueprint.data(split);
   if (used.empty() && trained.has("input")) used.push_back(trained.field("input"));  // a generator's number of samples
   return used;
 }
@@ -81,11 +87,27 @@ Component<Dataset> dataset_of(const std::string& input, const Dataset& like, con
   return like.inputs_at(fs::absolute(input), given);
 }
 
-/// The data sets of all inputs, one after another.
+/// Whether the data set has samples; says so if not.
+bool has_samples(const Dataset& dataset) {
+  try {
+    dataset.describe();
+    return true;
+  } catch (const NoSamples& error) {
+    log::warn("{}", error.what());
+    return false;
+  }
+}
+
+/// The data sets of all inputs, one after another; null if they hold no samples.
 Component<Dataset> new_data(const PredictOptions& options, const Dataset& like, const std::vector<Field>& given) {
-  if (options.inputs.size() == 1) return dataset_of(options.inputs.front(), like, given);
+  std::vector<Component<Dataset>> parts;
+  for (const std::string& input : options.inputs) {
+    Component<Dataset> part = dataset_of(input, like, given);
+    if (has_samples(*part)) parts.push_back(std::move(part));
+  }
+  if (parts.size() < 2) return parts.empty() ? Component<Dataset>() : std::move(parts.front());
   Node list = Node::list();
-  for (const std::string& input : options.inputs) list.push_back(dataset_of(input, like, given).write());
+  for (const Component<Dataset>& part : parts) list.push_back(part.write());
   Node node = Node::map();
   node.set("type", Node::scalar("concat"));
   node.set("datasets", std::move(list));
@@ -196,25 +218,34 @@ PredictResult predict(const PredictOptions& options) {
 
   SplitSpec& split = prepare_split(spec, options, result.split);
   const DatasetInfo trained = trained_on(reader, spec);
-  const std::vector<Field> given = fields_given(spec, split, result.split, trained);
+  const std::int64_t batch_size = split.batch_size;
+  std::optional<Subset> subset = options.inputs.empty() ? split.subset : std::nullopt;
+  auto blueprint = blueprint_for_one(spec, split, result.split, trained);
+  const std::vector<Field> given = fields_given(*blueprint, result.split);
+  const auto create_file = [&](std::vector<std::string> files) {
+    result.outputs = outputs_of(*blueprint, trained);
+    return PredictionFile::create(fs::absolute(options.output), {result.outputs, result.samples, std::move(files)});
+  };
   if (!options.inputs.empty()) split.dataset = new_data(options, *split.dataset, given);
-  const DatasetInfo info = split.dataset->describe();
-  check_fields(info, given, options.inputs.empty() ? "data." + result.split : join(options.inputs, ", "));
-  split.batch_size = std::min(split.batch_size, info.samples);
-
-  const auto device = open_device_for(spec, options.device);
-  Blueprint blueprint(spec, {{result.split, info}}, {.predictions = true});
-  const Sampler& sampler = blueprint.sampler(result.split);
-  result.samples = sampler.epoch_samples();
-  result.outputs = outputs_of(blueprint, trained);
-  Session session(*device, blueprint, {result.split});
-  Snapshot(session).restore_model(reader, result.weights);
-  restore_driven(session, reader);
-  const auto file = PredictionFile::create(
-      fs::absolute(options.output),
-      {.outputs = result.outputs, .samples = result.samples, .files = files_of(*split.dataset, sampler)});
-  run_batches(session, result.split, *file);
-  file->finish();
+  if (split.dataset) {
+    const DatasetInfo info = split.dataset->describe();
+    check_fields(info, given, options.inputs.empty() ? "data." + result.split : join(options.inputs, ", "));
+    split.batch_size = std::min(batch_size, info.samples);
+    split.subset = std::move(subset);
+    const auto device = open_device_for(spec, options.device);
+    blueprint = std::make_unique<Blueprint>(spec, std::map<std::string, DatasetInfo>{{result.split, info}},
+                                            Answers{.predictions = true});
+    const Sampler& sampler = blueprint->sampler(result.split);
+    result.samples = sampler.epoch_samples();
+    Session session(*device, *blueprint, {result.split});
+    Snapshot(session).restore_model(reader, result.weights);
+    restore_driven(session, reader);
+    const auto file = create_file(files_of(*split.dataset, sampler));
+    run_batches(session, result.split, *file);
+    file->finish();
+  } else {
+    create_file({})->finish();
+  }
   result.seconds = monotonic_seconds() - start;
   return result;
 }

@@ -107,7 +107,7 @@ class Blueprint {
   std::vector<std::string> reported_names() const;
 
  private:
-  bool trains() const { return data_.contains("train"); }
+  bool trains() const { return data_.contains("train") && !answers_.predictions; }
   std::vector<ProgramKey> training_programs() const;
   void add_refresh_programs(std::vector<ProgramKey>& keys) const;
   void declare_averages(const std::vector<int>& statistics, Diagnostics& problems);

@@ -175,8 +175,13 @@ bool Snapshot::restore(const CheckpointReader& reader) {
   return same_sums;
 }
 void Snapshot::restore_model(const CheckpointReader& reader, const std::string& weights) {
-  restore_prefix(reader, "model/");
-  restore_prefix(reader, "models/");
+  std::set<std::string> models;  // "model/", or "models/<name>/" of those that are in use
+  for (const StoredArray& array : arrays_) {
+    if (array.path.starts_with("model/")) models.insert("model/");
+    if (array.path.starts_with("models/"))
+      models.insert(array.path.substr(0, array.path.find('/', std::string_view("models/").size()) + 1));
+  }
+  for (const std::string& prefix : models) restore_prefix(reader, prefix);
   if (weights == model_weights) return;
   expect_average(reader, weights, ErrorKind::usage);
   for (std::size_t i = 0; i < states_.size(); ++i) {

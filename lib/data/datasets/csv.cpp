@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "data/dataset.h"
+#include "data/input_file.h"
 #include "schema/schema.h"
 
 namespace trainctl {
@@ -290,7 +291,7 @@ Table Csv::load() const {
     for (const CsvCell& cell : row) names.emplace_back(trimmed(cell.text));
     more = reader.next(row);
   }
-  if (!more) fail(ErrorKind::data, "{}: holds no samples", path.string());
+  if (!more) throw NoSamples(fmt::format("{}: holds no samples", path.string()));
 
   std::vector<ColumnReader> readers = field_readers(*this, names, row.size());
   std::int64_t samples = 0;
