@@ -143,8 +143,10 @@ void check_fields(const DatasetInfo& info, const std::vector<Field>& given, cons
   }
 }
 
-/// What the outputs of the graph mean, by the losses that the step holds them against.
-std::vector<PredictedOutput> outputs_of(const Blueprint& blueprint, const DatasetInfo& trained) {
+/// What the outputs of the graph mean, by the losses that the step holds them against. What is to be like the input, as
+/// of an autoencoder, is values.
+std::vector<PredictedOutput> outputs_of(const Blueprint& blueprint, const DatasetInfo& trained,
+                                        const std::vector<Field>& given) {
   const ExperimentSpec& spec = blueprint.spec();
   const auto losses = spec.step->losses(spec.loss ? &*spec.loss : nullptr);
   std::vector<PredictedOutput> outputs;
@@ -158,8 +160,9 @@ std::vector<PredictedOutput> outputs_of(const Blueprint& blueprint, const Datase
     if (loss != losses.end() && trained.has(loss->field)) {
       const Field& target = trained.field(loss->field);
       const bool several = one.shape.rank() > 0 && one.shape[0] > 1;
-      one.link = (*loss->loss)->link(target.classes > 0 && several);
-      if (one.link == Link::softmax && !several) one.link = Link::none;
+      const bool is_input = std::ranges::find(given, target.name, &Field::name) != given.end();
+      if (!is_input) one.link = (*loss->loss)->link(target.classes > 0 && several);
+      if (one.classifies() && !several) one.link = Link::none;
       one.class_names = target.class_names;
       one.columns = target.columns;
     }
@@ -223,7 +226,7 @@ PredictResult predict(const PredictOptions& options) {
   auto blueprint = blueprint_for_one(spec, split, result.split, trained);
   const std::vector<Field> given = fields_given(*blueprint, result.split);
   const auto create_file = [&](std::vector<std::string> files) {
-    result.outputs = outputs_of(*blueprint, trained);
+    result.outputs = outputs_of(*blueprint, trained, given);
     return PredictionFile::create(fs::absolute(options.output), {result.outputs, result.samples, std::move(files)});
   };
   if (!options.inputs.empty()) split.dataset = new_data(options, *split.dataset, given);
