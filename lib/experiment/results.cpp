@@ -68,6 +68,7 @@ ResultsObserver::ResultsObserver(const ExperimentSpec& spec, const RunPaths& pat
     : spec_(spec), paths_(paths), device_(std::move(device)), inner_(inner) {}
 
 void ResultsObserver::started(const Schedule& schedule, const Position& position) {
+  if (spec_.results && spec_.results->every) every_ = std::max<std::int64_t>(1, schedule.steps(*spec_.results->every));
   std::error_code error;
   std::vector<fs::path> later;
   for (fs::directory_iterator it(paths_.results(), error), end; !error && it != end; it.increment(error)) {
@@ -84,10 +85,11 @@ void ResultsObserver::started(const Schedule& schedule, const Position& position
 
 void ResultsObserver::results_due(std::int64_t step) {
   try {
-    const auto all = CheckpointStore(paths_.checkpoints()).list();
-    const auto found = std::ranges::find(all, step, &CheckpointStore::File::step);
-    if (found == all.end()) return;
-    make_missing(paths_, spec_, *found, paths_.results() / fmt::format("{}{:08}", step_folder, step), device_);
+    // Older ones may have failed.
+    for (const CheckpointStore::File& file : CheckpointStore(paths_.checkpoints()).list()) {
+      if (file.step > step || file.step % every_ != 0) continue;
+      make_missing(paths_, spec_, file, paths_.results() / fmt::format("{}{:08}", step_folder, file.step), device_);
+    }
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::interrupted) return;  // training stops next, and a resume makes them
     log::error("results of step {} not made: {}; training goes on", step, error.what());

@@ -13,7 +13,8 @@ namespace trainctl {
 void make_results(const RunPaths& paths, const std::string& device);
 
 /// Watches a run for another observer, and makes the results that `results.every` asks for, in results/step-<step>, by
-/// a session of its own beside the one that trains. Failures are logged, and training goes on.
+/// a session of its own beside the one that trains. Failures are logged, training goes on, and what is missing is made
+/// with the next ones where its checkpoint is still there.
 class ResultsObserver final : public Observer {
  public:
   /// All outlive the observer.
@@ -33,6 +34,7 @@ class ResultsObserver final : public Observer {
   const RunPaths& paths_;
   std::string device_;
   Observer& inner_;
+  std::int64_t every_ = 1;  ///< steps
 };
 
 }  // namespace trainctl

@@ -24,6 +24,10 @@ Schema<ResultsSpec> ResultsSpec::schema() {
 
 void ResultsSpec::check(Diagnostics& diagnostics, const Node& node) const {
   if (packages.items.empty()) diagnostics.error(node, "no package is on; name one, such as 'classification'.");
+  if (every && every->count <= 0.0) {
+    const Diagnostics::Scope scope(diagnostics, "every");
+    diagnostics.error(*node.find("every"), "must be above 0; leave it out for results at the end alone.");
+  }
   for (const auto& [name, package] : packages) {
     if (name.find('/') != std::string::npos)
       diagnostics.error(node, "the name of a package is a part of file names; leave out the '/'.");
