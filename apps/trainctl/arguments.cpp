@@ -25,6 +25,7 @@ constexpr Entry entries[] = {
     {"train", "Train the experiment of a config.", make_train},
     {"resume", "Continue a run exactly where it stopped.", make_resume},
     {"eval", "Measure a checkpoint on a split of the data.", make_eval},
+    {"predict", "Write what a checkpoint's model answers to new data.", make_predict},
     {"check", "Show every error of a config, or its layers, programs and memory.", make_check},
     {"ls", "List what a config can be made of.", make_ls},
     {"describe", "Describe one component and its parameters.", make_describe},
@@ -112,8 +113,8 @@ void Arguments::positional(const char* name, std::string& into, const char* doc,
   app_.add_option(name, into, doc)->required(required)->option_text(" ");
 }
 
-void Arguments::positionals(const char* name, std::vector<std::string>& into, const char* doc) {
-  app_.add_option(name, into, doc)->required()->option_text("...");
+void Arguments::positionals(const char* name, std::vector<std::string>& into, const char* doc, bool required) {
+  app_.add_option(name, into, doc)->required(required)->option_text("...");
 }
 
 void Arguments::option(const char* name, std::string& into, const char* placeholder, const char* doc) {

@@ -24,8 +24,8 @@ class Arguments {
   explicit Arguments(CLI::App& app) : app_(app) {}
 
   void positional(const char* name, std::string& into, const char* doc, bool required = true);
-  /// One or more.
-  void positionals(const char* name, std::vector<std::string>& into, const char* doc);
+  /// One or more, or if not `required` any number.
+  void positionals(const char* name, std::vector<std::string>& into, const char* doc, bool required = true);
   void option(const char* name, std::string& into, const char* placeholder, const char* doc);
   /// May be given several times.
   void option(const char* name, std::vector<std::string>& into, const char* placeholder, const char* doc);

@@ -31,6 +31,7 @@ class Command {
 std::unique_ptr<Command> make_train();
 std::unique_ptr<Command> make_resume();
 std::unique_ptr<Command> make_eval();
+std::unique_ptr<Command> make_predict();
 std::unique_ptr<Command> make_check();
 std::unique_ptr<Command> make_ls();
 std::unique_ptr<Command> make_describe();

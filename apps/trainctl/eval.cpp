@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "experiment/evaluate.h"
+#include "experiment/restored.h"
 #include "output.h"
 #include "store/json_values.h"
-#include "store/run_directory.h"
 
 namespace trainctl::app {
 namespace {
@@ -27,6 +27,8 @@ class Eval final : public Command {
                      "Of a run: best, last, or a file below its checkpoints; by default the best, else the last.");
     arguments.option("--package", options_.packages, "TYPE|{type: ...}",
                      "A result package, several if given more often; by default those of the config's `results`.");
+    arguments.option("--target", options_.field, "FIELD",
+                     "The field that results hold predictions against; by default that of the step's first loss.");
     arguments.option("--output", output_, "DIR",
                      "Writes results there: <split>.json, <split>_predictions.h5 and plots.");
     arguments.overrides(options_.overrides);
@@ -40,10 +42,12 @@ class Eval final : public Command {
     signals::install();
     options_.target = target_;
     if (!config_.empty()) options_.config = config_;
-    if (!checkpoint_.empty()) options_.target = named_checkpoint();
+    if (!checkpoint_.empty()) options_.target = named_checkpoint(target_, checkpoint_);
     if (!output_.empty()) options_.output = output_;
     if (output_.empty() && !options_.packages.empty())
       fail(ErrorKind::usage, "--package: say with --output where its results are to be written");
+    if (output_.empty() && !options_.field.empty())
+      fail(ErrorKind::usage, "--target: say with --output where results are to be written");
     const EvaluateResult result = evaluate(options_);
     log::info("{}: epoch {}, step {}, weights '{}'; {} samples of '{}' in {:.2f} s", result.checkpoint.string(),
               result.epoch, result.step, result.weights, result.samples, result.split, result.seconds);
@@ -66,17 +70,6 @@ class Eval final : public Command {
   }
 
  private:
-  std::filesystem::path named_checkpoint() const {
-    if (!std::filesystem::is_directory(target_))
-      fail(ErrorKind::usage, "--checkpoint {}: {} is no run directory", checkpoint_, target_);
-    const auto folder = RunPaths{target_}.checkpoints();
-    for (const auto& path : {folder / (checkpoint_ + ".h5"), folder / checkpoint_}) {
-      if (std::filesystem::is_regular_file(path)) return path;
-    }
-    fail(ErrorKind::usage, "--checkpoint {}: {} has no such file; `trainctl ls` shows what there is", checkpoint_,
-         folder.string());
-  }
-
   EvaluateOptions options_;
   std::string target_, config_, checkpoint_, output_;
 };

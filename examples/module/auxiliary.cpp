@@ -17,9 +17,7 @@ struct Auxiliary final : Step {
         .example("{type: auxiliary, weight: 0.3}");
   }
   void build(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
-    const Values outputs = assembly.apply_model(b, "", {batch.field("input")});
-    if (outputs.size() != 2)
-      fail(ErrorKind::config, "the step 'auxiliary' needs a model of 2 outputs, this has {}", outputs.size());
+    const Values outputs = outputs_of(b, assembly, batch);
     const Value first = labelled_loss(b, assembly, "auxiliary", batch, "target", outputs[0]);
     const Value second = labelled_loss(b, assembly, "auxiliary", batch, "target", outputs[1]);
     const auto samples = static_cast<double>(batch.samples);
@@ -29,6 +27,17 @@ struct Auxiliary final : Step {
     if (program.phase == Phase::evaluate) return assembly.give_output(b, "", outputs[0]);
     const Value weighted = b.apply1("scale", nullptr, {second, b.number(weight.value, weight.path)});
     assembly.optimize(b, b.apply1("add", nullptr, {first, weighted}), program.phase);
+  }
+  void predict(Builder& b, Assembly& assembly, const StepProgram&, const Batch& batch) const override {
+    assembly.give_output(b, "", outputs_of(b, assembly, batch)[0]);
+  }
+  std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override { return single_loss(loss, "target"); }
+
+ private:
+  static Values outputs_of(Builder& b, const Assembly& assembly, const Batch& batch) {
+    Values outputs = assembly.apply_model(b, "", {batch.field("input")});
+    if (outputs.size() == 2) return outputs;
+    fail(ErrorKind::config, "the step 'auxiliary' needs a model of 2 outputs, this has {}", outputs.size());
   }
 };
 const Register<Step, Auxiliary> registered{"auxiliary"};

@@ -53,11 +53,6 @@ const char* advice(int code) {
   fail(kind, "{}: cannot {}: {}{}", path.string(), action, reason(code), advice(code));
 }
 
-// A failure to write is the environment's whatever its errno: a missing folder, too, is a state of the disk.
-[[noreturn]] void fail_write(const fs::path& path, std::string_view action, int code) {
-  fail_io(path, action, code, ErrorKind::environment);
-}
-
 fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
@@ -103,6 +98,10 @@ int Fd::close() {
   if (fd_ < 0) return 0;
   // Linux frees the descriptor even when close is interrupted; calling again could close another thread's file.
   return file_ops().close(release()) == 0 || errno == EINTR ? 0 : errno;
+}
+
+void fail_write(const fs::path& path, std::string_view action, int code) {
+  fail_io(path, action, code, ErrorKind::environment);
 }
 
 void fail_io(const fs::path& path, std::string_view action, int code) {

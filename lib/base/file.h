@@ -54,6 +54,10 @@ struct Bytes {
 /// file and whatever else is of kind data.
 [[noreturn]] void fail_io(const std::filesystem::path& path, std::string_view action, int code);
 
+/// The same for a failure to write, which is the environment's whatever its errno: a missing folder, too, is a state of
+/// the disk.
+[[noreturn]] void fail_write(const std::filesystem::path& path, std::string_view action, int code);
+
 /// Reads a regular file whole. A file over `max_bytes`, a directory or a missing file is a data Error.
 Bytes read_bytes(const std::filesystem::path& path, std::uint64_t max_bytes);
 /// read_bytes as text.

@@ -175,6 +175,7 @@ std::uint64_t checked_bytes(const std::vector<std::int64_t>& dims, std::size_t e
     fail(ErrorKind::data, "{}: has {} axes; at most {} are handled", origin, dims.size(), Shape::max_rank);
   }
   std::uint64_t bytes = element_bytes;
+  if (dims.front() == 0) throw NoSamples(fmt::format("{}: extent 0 of axis 0: no samples", origin));
   for (std::size_t axis = 0; axis < dims.size(); ++axis) {
     if (dims[axis] < 1) fail(ErrorKind::data, "{}: extent {} of axis {}: no samples", origin, dims[axis], axis);
     if (static_cast<std::uint64_t>(dims[axis]) > most_bytes / bytes) {

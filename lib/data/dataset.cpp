@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/sha256.h"
+#include "schema/registry.h"
 
 namespace trainctl {
 
@@ -42,6 +43,26 @@ std::string Table::digest() const {
 
 Column Dataset::load_field(std::string_view name) const {
   return load().take(name);
+}
+
+Component<Dataset> Dataset::inputs_at(const std::filesystem::path& place, const std::vector<Field>&) const {
+  fail(ErrorKind::config,
+       "{}: the experiment's kind of data set does not lie at one place; say how the samples are read, as in '{{type: "
+       "npy, input: {}}}'",
+       place.string(), place.string());
+}
+
+void expect_input_alone(const std::vector<Field>& inputs, std::string_view type) {
+  std::string names, keys;
+  for (const Field& field : inputs) {
+    names += (names.empty() ? "" : ", ") + field.name;
+    if (field.name != "input") keys += fmt::format("{}{}: {{path: ...}}", keys.empty() ? "" : ", ", field.name);
+  }
+  if (keys.empty()) return;
+  fail(ErrorKind::config,
+       "the model is given the fields {}, which do not lie in one file; say where each is, as in '{{type: {}, input: "
+       "..., fields: {{{}}}}}'",
+       names, type, keys);
 }
 
 std::unique_ptr<SampleSource> Dataset::open() const {

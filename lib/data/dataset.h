@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +18,8 @@
 namespace trainctl {
 
 class Sha256;
+template <typename Interface>
+class Component;
 
 /// Samples that can be copied out by their number, from several threads at once.
 class SampleSource {
@@ -81,6 +84,15 @@ struct Dataset {
   virtual Column load_field(std::string_view name) const;
   /// Samples read when asked for, where the format allows that; else a loaded table.
   virtual std::unique_ptr<SampleSource> open() const;
+  /// The samples at `place`, a file or folder, as this data set would read them but for their targets: what a model is
+  /// to predict. `inputs` are the fields that it is given, as they were when it was trained. A config Error where this
+  /// kind of data set does not lie at one place, or other fields than `input` do not.
+  virtual Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const;
+  /// The files of the samples, where each has one of its own; else nothing.
+  virtual std::vector<std::string> files() const { return {}; }
 };
+
+/// A config Error unless `inputs` is the field `input` alone; `type` is the data set that lies at one place.
+void expect_input_alone(const std::vector<Field>& inputs, std::string_view type);
 
 }  // namespace trainctl

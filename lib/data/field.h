@@ -20,6 +20,7 @@ struct Field {
   Shape shape{};                           ///< of one sample, without the batch axis; images are (C, H, W), u8
   std::int64_t classes = 0;                ///< > 0: the values are class indices in [0, classes), stored as i64
   std::vector<std::string> class_names{};  ///< empty, or one per class
+  std::vector<std::string> columns{};      ///< empty, or the names of a sample's elements: columns of a table
 
   std::size_t sample_bytes() const { return TensorType{dtype, shape}.bytes(); }
   /// The type of `count` samples together: (count, shape...).

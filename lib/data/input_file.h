@@ -6,10 +6,17 @@
 #include <filesystem>
 #include <span>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "data/host_bytes.h"
 
 namespace trainctl {
+
+/// A data Error: a file that is whole and holds no samples. There is nothing to train on, and nothing to predict.
+class NoSamples : public Error {
+ public:
+  explicit NoSamples(const std::string& message) : Error(ErrorKind::data, message) {}
+};
 
 /// An open regular file. Reads are positioned and may run in several threads.
 class InputFile {

@@ -4,9 +4,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/signals.h"
-#include "experiment/modules.h"
+#include "experiment/restored.h"
 #include "results/results_writer.h"
 #include "schema/yaml.h"
 #include "store/checkpoint_store.h"
@@ -17,51 +16,16 @@
 namespace trainctl {
 namespace {
 
-ExperimentSpec spec_of(const CheckpointReader& reader, const EvaluateOptions& options) {
-  Node resolved = parse_yaml_text(reader.experiment_yaml(), reader.path().string() + ":/experiment");
-  if (options.config) {
-    ExperimentSpec spec = std::move(load_experiment(*options.config, options.overrides).spec);
-    const Node* fitted = resolved.find("fitted");  // of the training data, whatever this config's are
-    spec.fitted.reset();
-    if (fitted && !fitted->is_null()) spec.fitted = parse<Fitted>(*fitted);
-    return spec;
-  }
-  Diagnostics diagnostics;
-  resolved = resolve_spec(std::move(resolved), options.overrides, diagnostics);
-  diagnostics.throw_if_any();
-  return read_experiment(resolved);
-}
-
-/// Values that policies drive, such as label_smoothing, are those of the checkpoint's last report.
-void set_driven(Session& session, const CheckpointReader& reader) {
-  const History history = History::from_json(reader.history_json(), reader.path().string());
-  for (const DrivenValue& driven : session.blueprint().driven()) {
-    if (!driven.policy) continue;
-    std::optional<double> value;
-    if (!history.records.empty()) value = find_value(history.records.back().values, driven.shown_as);
-    session.scalars().set(driven.path, static_cast<float>(value.value_or(driven.base)));
-  }
-}
-
 /// What results are made of: the spec's section, or packages that the command names.
 ResultsSpec results_of(ExperimentSpec& spec, const std::vector<std::string>& packages) {
   if (packages.empty()) {
     if (spec.results) return std::move(*spec.results);
     fail(ErrorKind::usage, "the experiment has no results section; name packages, such as --package classification");
   }
+  Node list = Node::list();
+  for (const std::string& text : packages) list.push_back(parse_yaml_text(text, "--package"));
   ResultsSpec results;
-  Diagnostics diagnostics;
-  for (const std::string& text : packages) {
-    Component<ResultPackage> package;
-    package.read(parse_yaml_text(text, "--package"), "", diagnostics);
-    diagnostics.throw_if_any();
-    std::string name = package.type();
-    for (int n = 2; std::ranges::find(results.packages.items, name, [](const auto& item) { return item.first; }) !=
-                    results.packages.items.end();
-         ++n)
-      name = fmt::format("{}{}", package.type(), n);
-    results.packages.items.emplace_back(name, std::move(package));
-  }
+  results.packages = parse<Named<ResultPackage>>(list);
   if (spec.results) results.target = spec.results->target;
   return results;
 }
@@ -69,30 +33,26 @@ ResultsSpec results_of(ExperimentSpec& spec, const std::vector<std::string>& pac
 /// Hands what programs give to a writer.
 class Recorder {
  public:
-  Recorder(Session& session, const std::string& split, const ResultsSpec& results, const std::filesystem::path& folder)
-      : data_(session.data(split)),
-        field_(data_.source->info().index_of(results.target)),
-        writer_(folder, split, results, session.blueprint().predictions(split, results.target), target().dtype,
+  Recorder(Session& session, const std::string& split, const ResultsSpec& results, const std::string& target,
+           const std::filesystem::path& folder)
+      : output_(session.blueprint().output_for(target)),
+        writer_(folder, split, results, session.blueprint().predictions(split, target),
                 session.blueprint().sampler(split).epoch_samples()) {
-    order_.resize(static_cast<std::size_t>(session.blueprint().sampler(split).samples()));
-    session.blueprint().sampler(split).order(0, order_);
+    order_ = session.blueprint().sampler(split).order(0);
   }
 
   void add(const Program& program, std::int64_t offset, std::int64_t samples) {
-    outputs_.resize(static_cast<std::size_t>(program.output_type("output").shape.elements()));
-    program.read_output("output", outputs_.data());
+    outputs_.resize(static_cast<std::size_t>(program.output_type(output_).shape.elements()));
+    program.read_output(output_, outputs_.data());
+    targets_.resize(program.output_type("target").bytes());
+    program.read_output("target", targets_.data());
     const auto ids = std::span(order_).subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(samples));
-    targets_.resize(ids.size() * target().sample_bytes());
-    data_.source->read(field_, ids, targets_.data());
     writer_.add(samples, outputs_.data(), targets_.data(), ids.data());
   }
   ResultsWriter& writer() { return writer_; }
 
  private:
-  const Field& target() const { return data_.source->info().fields[field_]; }
-
-  const SplitData& data_;
-  std::size_t field_;
+  std::string output_;
   std::vector<std::int32_t> order_;
   ResultsWriter writer_;
   std::vector<float> outputs_;
@@ -105,9 +65,10 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   const double start = monotonic_seconds();
   EvaluateResult result;
   const CheckpointReader reader = open_run_or_checkpoint(options.target);
-  ExperimentSpec spec = spec_of(reader, options);
+  ExperimentSpec spec = experiment_of(reader, options.config, options.overrides);
   std::optional<ResultsSpec> results;
   if (options.output) results = results_of(spec, options.packages);
+  if (results && !options.field.empty()) results->target = options.field;
   spec.results.reset();
   result.checkpoint = reader.path();
   result.epoch = reader.int_attribute("epoch");
@@ -118,22 +79,19 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
          "the experiment has no data.{}; give one with --set data.{}=... and --config, or choose another --split",
          result.split, result.split);
   }
-  const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
-                                  static_cast<int>(spec.trainer.threads));
-  if (spec.trainer.precision != Precision::fp32 && !device->reduced_precision()) {
-    log::info("device {} evaluates in fp32 what was trained in less", device->name());
-    spec.trainer.precision = Precision::fp32;
-  }
-  Blueprint blueprint(spec, describe_data(spec, {result.split}));
+  const auto device = open_device_for(spec, options.device);
+  Answers answers;
+  if (results) answers.target = target_of(spec, results->target);
+  Blueprint blueprint(spec, describe_data(spec, {result.split}), answers);
   Session session(*device, blueprint, {result.split});
   result.weights = options.weights.empty() ? spec.trainer.evaluate.name : options.weights;
   Snapshot(session).restore_model(reader, result.weights);
-  set_driven(session, reader);
+  restore_driven(session, reader);
 
   const Sampler& sampler = blueprint.sampler(result.split);
   session.set_epoch(result.split, 0);
   std::optional<Recorder> recorder;
-  if (results) recorder.emplace(session, result.split, *results, *options.output);
+  if (results) recorder.emplace(session, result.split, *results, answers.target, *options.output);
   session.clear_sums(result.split);
   for (std::int64_t offset = 0; offset < sampler.epoch_samples();) {
     if (signals::stop_requested())

@@ -21,6 +21,7 @@ struct EvaluateOptions {
   Overrides overrides;  ///< of `config`
   std::string device;
   std::vector<std::string> packages;            ///< result packages, as a config writes them; none: its `results`
+  std::string field;                            ///< that results hold predictions against; empty: as `results` says
   std::optional<std::filesystem::path> output;  ///< folder for results; none: only metrics are computed
 };
 

@@ -221,7 +221,8 @@ struct Continue {
   std::vector<std::string> argv;
   const char* command;
   std::string original;
-  bool longer = false;  ///< trainer.max is another than before
+  bool longer = false;   ///< trainer.max is another than before
+  bool changed = false;  ///< something is another than before
 };
 
 RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& observer) {
@@ -240,8 +241,9 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
     check_same_data(*reader, *running.session, how.force);
     warn_if_bits_may_differ(*reader, *running.device);
   }
+  ResultsObserver watching(*how.spec, paths, how.device, observer);
   Trainer trainer(*running.session, paths,
-                  {.experiment_yaml = experiment_text(*how.spec), .data_digest = {}, .plans = {}}, observer);
+                  {.experiment_yaml = experiment_text(*how.spec), .data_digest = {}, .plans = {}}, watching);
   if (reader) {
     trainer.resume(*reader);
   } else {
@@ -253,6 +255,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   const HostState& host = trainer.host();
   if (host.finished && (!how.longer || host.position.step >= running.blueprint->schedule().total_steps)) {
     log::info("{} is finished: {}", paths.root.string(), host.reason);
+    if (how.changed) directory.write_config(experiment_text(*how.spec), how.original);
     trainer.announce();
     if (!read_status(paths).finished()) directory.record_end("finished", 0);  // it was killed right after its last save
     return {.directory = paths.root,
@@ -268,9 +271,11 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
 }
 
 /// Trains in a directory that is new.
-RunResult begin_run(RunDirectory& directory, Running running, const ExperimentSpec& spec, Observer& observer) {
+RunResult begin_run(RunDirectory& directory, Running running, const ExperimentSpec& spec, const std::string& device,
+                    Observer& observer) {
+  ResultsObserver watching(spec, directory.paths(), device, observer);
   Trainer trainer(*running.session, directory.paths(),
-                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, observer);
+                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, watching);
   trainer.begin();
   return run_in(directory, trainer);
 }
@@ -315,7 +320,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
       spec.fitted = old.fitted;
       return with_results(continue_run(directory,
                                        {&spec, false, options.device, options.argv, "train", experiment.original,
-                                        old.trainer.max != spec.trainer.max},
+                                        old.trainer.max != spec.trainer.max, !changes.empty()},
                                        observer),
                           directory.paths(), options.device);
     }
@@ -334,7 +339,8 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   StartInfo start = start_info("train", options.argv, *running.device, 0);
   start.sources = copy_sources(sources, directory.paths().source());
   directory.record_start(start);
-  return with_results(begin_run(directory, std::move(running), spec, observer), directory.paths(), options.device);
+  return with_results(begin_run(directory, std::move(running), spec, options.device, observer), directory.paths(),
+                      options.device);
 }
 
 RunResult resume(const ResumeOptions& options, Observer& observer) {
@@ -353,8 +359,10 @@ RunResult resume(const ResumeOptions& options, Observer& observer) {
   const std::string original =
       std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
   const bool longer = old.trainer.max != changed.spec.trainer.max;
+  const bool differs = experiment_text(old) != experiment_text(changed.spec);
   return with_results(
-      continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer},
+      continue_run(directory,
+                   {&changed.spec, options.force, options.device, options.argv, "resume", original, longer, differs},
                    observer),
       paths, options.device);
 }

@@ -21,6 +21,14 @@ struct EnumNames<Reduction> {
       {Reduction::mean, "mean"}, {Reduction::sum, "sum"}, {Reduction::batch_mean, "batch_mean"}};
 };
 
+/// What makes probabilities of the outputs that a loss is given.
+enum class Link : std::uint8_t {
+  none,         ///< outputs are values
+  softmax,      ///< over axis 1
+  log_softmax,  ///< outputs are logarithms of probabilities of classes along axis 1
+  sigmoid,      ///< each output by itself: the probability of 1
+};
+
 /// A loss of one output and one target. One file each in lib/nn/losses.
 struct Loss {
   static constexpr const char* kind = "loss";
@@ -34,6 +42,8 @@ struct Loss {
   virtual Value build(Builder& builder, Value output, Value target) const = 0;
   /// Whether targets are class numbers that index axis 1 of the output.
   virtual bool takes_classes() const { return false; }
+  /// How its outputs are read where it is held against class numbers, or (`classes` false) against values.
+  virtual Link link(bool /*classes*/) const { return takes_classes() ? Link::softmax : Link::none; }
   /// How many terms build() is the mean of: by default one for each class number, else one for each element of the
   /// output. A config Error if it is no plain mean.
   virtual std::int64_t terms(const Value& output, const Value& target) const;

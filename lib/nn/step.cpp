@@ -20,12 +20,13 @@ Value Batch::field(std::string_view name) const {
 
 Value Batch::original(std::string_view name) const {
   const auto found = standardized.find(name);
-  return found == standardized.end() ? field(name) : found->second.original;
+  return found == standardized.end() || !found->second.original ? field(name) : found->second.original;
 }
 
 Value Batch::in_own_unit(Builder& builder, std::string_view name, Value output) const {
   const auto found = standardized.find(name);
   if (found == standardized.end()) return output;
+  if (!found->second.original) return unstandardize(builder, name, output, *found->second.moments);
   const Shape shape = output.shape(), own = found->second.original.shape();
   const bool alike = own.elements() == shape.elements();  // (N) and (N, 1) are taken for each other
   const Value fitting = alike ? nn::reshape(builder, output, own) : output;
@@ -291,6 +292,10 @@ double Assembly::finish(const Reported& reported, std::span<const double> sums, 
   if (reported.skipped) return sums[0];
   if (reported.metric) return reported.metric->finish(sums, samples);
   return sums[0] / (sums.size() > 1 ? sums[1] : samples);
+}
+
+void Step::predict(Builder&, Assembly&, const StepProgram&, const Batch&) const {
+  fail(ErrorKind::config, "the step does not say what its models predict; see Step::predict");
 }
 
 }  // namespace trainctl

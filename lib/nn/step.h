@@ -21,7 +21,7 @@ namespace trainctl {
 
 /// A field that was standardised, and what it was before.
 struct Standardized {
-  Value original;
+  Value original;  ///< null where the data have no such field, as those of a prediction have no target
   const Moments* moments = nullptr;
 };
 
@@ -41,13 +41,15 @@ struct Batch {
 
 /// Which part of an update a program does. One update of `accumulate` micro-batches is begin, accumulate..., finish; a
 /// single one is `whole`. `refresh` is an evaluation that computes running statistics anew; steps see `evaluate`.
-enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate, refresh };
+/// `predict` is what Step::predict() builds.
+enum class Phase : std::uint8_t { whole, begin, accumulate, finish, evaluate, refresh, predict };
 
 /// What a graph of a step is for.
 struct StepProgram {
   Phase phase = Phase::whole;
   std::string_view split;
   int entry = 0;  ///< one of Step::entries()
+  bool trains() const { return phase != Phase::evaluate && phase != Phase::predict; }
 };
 
 /// The parts of an experiment that steps are assembled from, and what they have in common: gradients, clipping,
@@ -179,6 +181,10 @@ struct Step {
   virtual std::vector<LabelledLoss> losses(const Component<Loss>* /*loss*/) const { return {}; }
   /// Appends the program of one phase for one batch. Evaluation (of entry 0 alone) gives the output "output" too.
   virtual void build(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const = 0;
+  /// Appends what the models answer to one batch, of its inputs alone: the batch has no targets, and there are no
+  /// losses or metrics. Gives the same output "output" as evaluation does, or "output/<field>" for each of several
+  /// fields. By default a config Error: the step answers nothing.
+  virtual void predict(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const;
 };
 
 }  // namespace trainctl

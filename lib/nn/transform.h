@@ -13,6 +13,8 @@ struct Transform {
   /// x is f32 (batch, ...); random ones draw by builder.random_stream() (the caller sets a scope per transform) and
   /// builder.step().
   virtual Value build(Builder& builder, Value x) const = 0;
+  /// Whether it draws; predictions of new data leave it out.
+  virtual bool random() const { return false; }
 };
 
 }  // namespace trainctl

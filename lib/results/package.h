@@ -20,6 +20,7 @@ struct PredictionInfo {
   Shape target;                               ///< of one sample; class numbers (), values (3), masks (H, W)
   bool probabilities = false;                 ///< the model has an `output` layer, such as softmax
   std::vector<std::string> class_names = {};  ///< of the targets, where the data set has them
+  DType target_dtype = DType::f32;
 };
 
 /// Some samples, row-major, one behind the other.

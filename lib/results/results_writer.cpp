@@ -1,9 +1,12 @@
 #include "results/results_writer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/sha256.h"
+#include "schema/yaml.h"
 #include "store/json_values.h"
 
 namespace trainctl {
@@ -37,8 +40,7 @@ Json to_json(const Findings& found) {
   return {{"values", std::move(values)}, {"undefined", std::move(undefined)}, {"tables", std::move(tables)}};
 }
 
-}  // namespace
-
+/// A number of a target. No program gives bytes.
 double element(DType dtype, const std::byte* values, std::size_t i) {
   switch (dtype) {
     case DType::f32:
@@ -50,21 +52,38 @@ double element(DType dtype, const std::byte* values, std::size_t i) {
     case DType::i64:
       return static_cast<double>(reinterpret_cast<const std::int64_t*>(values)[i]);
     case DType::u8:
-      return static_cast<double>(std::to_integer<int>(values[i])) / 255.0;
     case DType::bf16:
       break;
   }
-  fail(ErrorKind::internal, "results: no data set holds bf16");
+  fail(ErrorKind::internal, "results: a target of {}", name(dtype));
 }
 
+/// What decides about the contents of results, their weights aside.
+std::string digest_of(const ResultsSpec& spec) {
+  Node node = type_of<ResultsSpec>().write(&spec);
+  for (const char* key : {"splits", "weights", "every"}) node.erase(key);
+  return sha256_hex(to_yaml(node)).substr(0, 16);
+}
+
+/// The results of a split that `folder` has; null where there are none or they are damaged.
+Json read_results(const fs::path& folder, const std::string& split) {
+  const fs::path path = ResultsWriter::json_path(folder, split);
+  std::error_code error;
+  if (!fs::exists(path, error)) return {};
+  Json document = Json::parse(read_file(path), nullptr, false);
+  return document.is_object() ? document : Json();
+}
+
+}  // namespace
+
 ResultsWriter::ResultsWriter(fs::path folder, std::string split, const ResultsSpec& spec, const PredictionInfo& info,
-                             DType target, std::int64_t samples)
+                             std::int64_t samples)
     : folder_(std::move(folder)),
       split_(std::move(split)),
       spec_(spec),
       width_(static_cast<std::size_t>(info.output.elements())),
       target_width_(static_cast<std::size_t>(info.target.elements())),
-      target_(target) {
+      target_(info.target_dtype) {
   for (const auto& [name, package] : spec.packages) tallies_.push_back(package->begin(info));
   std::error_code error;
   fs::create_directories(folder_, error);
@@ -73,7 +92,7 @@ ResultsWriter::ResultsWriter(fs::path folder, std::string split, const ResultsSp
   rows_ = std::make_unique<RowsFile>(
       folder_ / (split_ + "_predictions.h5"),
       std::vector<RowsFile::Field>{
-          {"predictions", DType::f32, info.output}, {"targets", target, info.target}, {"ids", DType::i32, {}}},
+          {"predictions", DType::f32, info.output}, {"targets", target_, info.target}, {"ids", DType::i32, {}}},
       samples);
 }
 
@@ -94,6 +113,7 @@ void ResultsWriter::add(std::int64_t count, const float* outputs, const std::byt
 void ResultsWriter::finish(const ResultsHeader& header) {
   if (rows_) rows_->finish();
   Json packages = Json::object();
+  std::vector<std::string> files;
   for (std::size_t i = 0; i < tallies_.size(); ++i) {
     const auto& [name, package] = spec_.packages.items[i];
     const Findings found = tallies_[i]->finish();
@@ -104,6 +124,7 @@ void ResultsWriter::finish(const ResultsHeader& header) {
       const std::string file = fmt::format("{}_{}_{}.svg", split_, name, what);
       write_file_atomic(folder_ / file, svg);
       one["plots"].push_back(file);
+      files.push_back(file);
     };
     for (const auto& [what, panel] : found.plots)
       draw(what, svg_plot(fmt::format("{}: {}, {}", split_, name, what), {panel}));
@@ -119,19 +140,38 @@ void ResultsWriter::finish(const ResultsHeader& header) {
                       {"epoch", header.epoch},
                       {"step", header.step},
                       {"samples", header.samples},
+                      {"made_by", digest_of(spec_)},
                       {"metrics", values_to_json(header.values)},
                       {"packages", std::move(packages)}};
+  remove_older(files);
   write_file_atomic(json_path(folder_, split_), document.dump(1) + "\n");
+}
+
+/// Removes what older results of the split left and these have not.
+void ResultsWriter::remove_older(const std::vector<std::string>& files) const {
+  std::error_code error;
+  if (!rows_) fs::remove(folder_ / (split_ + "_predictions.h5"), error);
+  const Json older = read_results(folder_, split_);
+  if (!older.contains("packages")) return;
+  for (const auto& [name, package] : older["packages"].items()) {
+    for (const Json& plot : package.value("plots", Json::array())) {
+      const std::string file = plot.is_string() ? plot.get<std::string>() : std::string();
+      const bool ours = file.starts_with(split_ + "_") && file.find('/') == std::string::npos;
+      if (ours && std::ranges::find(files, file) == files.end()) fs::remove(folder_ / file, error);
+    }
+  }
 }
 
 fs::path ResultsWriter::json_path(const fs::path& folder, const std::string& split) {
   return folder / (split + ".json");
 }
 
-bool ResultsWriter::exists(const fs::path& folder, const std::string& split, std::int64_t step) {
-  if (!fs::exists(json_path(folder, split))) return false;
-  const Json document = Json::parse(read_file(json_path(folder, split)), nullptr, false);
-  return document.is_object() && document.value("step", std::int64_t{-1}) == step;
+bool ResultsWriter::exists(const fs::path& folder, const std::string& split, const ResultsSpec& spec,
+                           const std::string& weights, std::int64_t step) {
+  const Json document = read_results(folder, split);
+  return document.is_object() && document.value("step", Json()) == Json(step) &&
+         document.value("weights", Json()) == Json(weights) &&
+         document.value("made_by", Json()) == Json(digest_of(spec));
 }
 
 }  // namespace trainctl

@@ -22,19 +22,22 @@ struct ResultsHeader {
 
 class ResultsWriter {
  public:
-  /// Makes `folder`. `target` is the type of the split's targets; `info` what a sample's prediction and target are.
+  /// Makes `folder`. `info` is what a sample's prediction and target are.
   ResultsWriter(std::filesystem::path folder, std::string split, const ResultsSpec& spec, const PredictionInfo& info,
-                DType target, std::int64_t samples);
-  /// The next samples: outputs (count, ...) in f32, their targets in the data's type, their numbers in the data set.
+                std::int64_t samples);
+  /// The next samples: outputs (count, ...) in f32, their targets in `info`'s type, their numbers in the data set.
   void add(std::int64_t count, const float* outputs, const std::byte* targets, const std::int32_t* ids);
   /// Writes everything, the JSON last.
   void finish(const ResultsHeader& header);
 
   static std::filesystem::path json_path(const std::filesystem::path& folder, const std::string& split);
-  /// Whether `folder` has results of that split with the weights of that step.
-  static bool exists(const std::filesystem::path& folder, const std::string& split, std::int64_t step);
+  /// Whether `folder` has results of that split, made as `spec` says with those weights of that step.
+  static bool exists(const std::filesystem::path& folder, const std::string& split, const ResultsSpec& spec,
+                     const std::string& weights, std::int64_t step);
 
  private:
+  void remove_older(const std::vector<std::string>& files) const;
+
   std::filesystem::path folder_;
   std::string split_;
   const ResultsSpec& spec_;
@@ -45,8 +48,5 @@ class ResultsWriter {
   std::int64_t written_ = 0;
   std::vector<double> outputs_, targets_;  ///< of the samples at hand
 };
-
-/// Element `i` of values of that type, as in a training step: bytes as x / 255.
-double element(DType dtype, const std::byte* values, std::size_t i);
 
 }  // namespace trainctl

@@ -24,7 +24,7 @@ namespace {
 struct RowsFile::File {
   fs::path path, temporary;
   std::vector<Field> fields;
-  Handle file;
+  Handle file, links;
   std::vector<Handle> datasets;
   bool done = false;
 
@@ -44,6 +44,8 @@ RowsFile::RowsFile(fs::path path, std::vector<Field> fields, std::int64_t rows) 
   own.temporary = own.path.parent_path() / fmt::format(".{}.{}.tmp", own.path.filename().string(), ::getpid());
   own.fields = std::move(fields);
   hdf5::prepare();
+  own.links = Handle(H5Pcreate(H5P_LINK_CREATE));
+  H5Pset_create_intermediate_group(own.links.get(), 1);
   errno = 0;
   own.file = Handle(own.check(H5Fcreate(own.temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), "create"));
   for (const Field& field : own.fields) {
@@ -51,7 +53,7 @@ RowsFile::RowsFile(fs::path path, std::vector<Field> fields, std::int64_t rows) 
     for (const std::int64_t extent : field.shape) extents.push_back(static_cast<hsize_t>(extent));
     const Handle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr));
     own.datasets.emplace_back(own.check(H5Dcreate2(own.file.get(), field.name.c_str(), hdf5::file_type(field.dtype),
-                                                   space.get(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                                                   space.get(), own.links.get(), H5P_DEFAULT, H5P_DEFAULT),
                                         "write"));
   }
 }
@@ -61,6 +63,22 @@ RowsFile::~RowsFile() {
   file_->datasets.clear();
   file_->file = Handle();
   ::unlink(file_->temporary.c_str());
+}
+
+void RowsFile::add_texts(const std::string& name, const std::vector<std::string>& texts) {
+  const File& own = *file_;
+  const Handle type(H5Tcopy(H5T_C_S1));
+  H5Tset_size(type.get(), H5T_VARIABLE);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  const hsize_t count = texts.size();
+  const Handle space(H5Screate_simple(1, &count, nullptr));
+  std::vector<const char*> pointers;
+  for (const std::string& text : texts) pointers.push_back(text.c_str());
+  errno = 0;
+  const Handle dataset(own.check(
+      H5Dcreate2(own.file.get(), name.c_str(), type.get(), space.get(), own.links.get(), H5P_DEFAULT, H5P_DEFAULT),
+      "write"));
+  own.check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), "write");
 }
 
 void RowsFile::write(std::size_t field, std::int64_t first, std::int64_t count, const void* values) {

@@ -20,11 +20,13 @@ class RowsFile {
     DType dtype = DType::f32;
     Shape shape;  ///< of a row
   };
-  /// A file of datasets (rows, shape...), one for each field.
+  /// A file of datasets (rows, shape...), one for each field; a '/' in a name makes a group.
   RowsFile(std::filesystem::path path, std::vector<Field> fields, std::int64_t rows);
   ~RowsFile();
   /// Writes rows [first, first + count) of one field, row-major.
   void write(std::size_t field, std::int64_t first, std::int64_t count, const void* values);
+  /// Adds a dataset of texts, UTF-8 of variable length.
+  void add_texts(const std::string& name, const std::vector<std::string>& texts);
   void finish();
 
  private:

@@ -12,13 +12,23 @@ Schema<ResultsSpec> ResultsSpec::schema() {
              "best checkpoint is kept, and last where none is.")
       .field("predictions", &ResultsSpec::predictions,
              "Whether <split>_predictions.h5 is written too: predictions, targets and sample numbers.")
-      .field("target", &ResultsSpec::target, non_empty(), "Field of the data that predictions are held against.")
-      .later("every", "results while training goes on")
+      .field(
+          "target", &ResultsSpec::target, non_empty(),
+          "Field of the data that predictions are held against, as metrics see it: in its own unit, `input` after its "
+          "transforms. By default that of the step's first loss.")
+      .field("every", &ResultsSpec::every,
+             "How often results are made of the weights at hand while training goes on, in results/step-<step>; a "
+             "checkpoint is saved then.")
+      .example("{packages: [classification], splits: [val], every: 5 epochs}")
       .example("{packages: {classification: {top_k: [3]}}, splits: [val], weights: best}");
 }
 
 void ResultsSpec::check(Diagnostics& diagnostics, const Node& node) const {
   if (packages.items.empty()) diagnostics.error(node, "no package is on; name one, such as 'classification'.");
+  if (every && every->count <= 0.0) {
+    const Diagnostics::Scope scope(diagnostics, "every");
+    diagnostics.error(*node.find("every"), "must be above 0; leave it out for results at the end alone.");
+  }
   for (const auto& [name, package] : packages) {
     if (name.find('/') != std::string::npos)
       diagnostics.error(node, "the name of a package is a part of file names; leave out the '/'.");

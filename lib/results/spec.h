@@ -14,7 +14,8 @@ struct ResultsSpec {
   std::vector<std::string> splits{"val"};
   std::optional<Reference> weights;  ///< none: best where the best checkpoint is kept, else last
   bool predictions = true;
-  std::string target = "target";
+  std::optional<std::string> target;  ///< none: that of the step's loss
+  std::optional<Progress> every;
 
   static constexpr const char* best = "best";
   static constexpr const char* last = "last";

@@ -354,9 +354,10 @@ class SchemaWriter {
           {"description", info->object().doc},
           {"anyOf", Json::array({reference_to(kind_name + "." + info->name), any, {{"type", "null"}}})}};
     }
-    return {{"type", {"object", "null"}},
-            {"properties", std::move(properties)},
-            {"additionalProperties", any_of(any, {{"type", "null"}})}};
+    return any_of({{"type", {"object", "null"}},
+                   {"properties", std::move(properties)},
+                   {"additionalProperties", any_of(any, {{"type", "null"}})}},
+                  {{"type", "array"}, {"items", any}});
   }
 
   Json definitions_ = Json::object();

@@ -1,6 +1,7 @@
 // Components found by kind and name. A file registers its own; modules loaded later do the same.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -90,6 +91,9 @@ class Component {
   Component() = default;
   /// The component of that name with every default; for default values of fields.
   explicit Component(const char* type) { make(detail::require_component(Registry<Interface>::kind(), type)); }
+  /// A component of that name that was made already: an object of the very type that is registered.
+  Component(const char* type, std::unique_ptr<Interface> made)
+      : value_(std::move(made)), info_(&detail::require_component(Registry<Interface>::kind(), type)) {}
 
   Interface* get() const { return value_.get(); }
   Interface& operator*() const { return *value_; }
@@ -130,7 +134,8 @@ class Component {
   Source source_;
 };
 
-/// Components by name in the order of the spec. In a spec a missing `type` is the name, and null switches one off.
+/// Components by name in the order of the spec. In a spec a missing `type` is the name, and null switches one off; a
+/// list of components stands for a map of their types, a second one of a type being called "<type>2".
 template <typename Interface>
 struct Named : OrderedMap<Component<Interface>> {};
 
@@ -155,11 +160,12 @@ struct Bind<Named<Interface>> {
   static TypeInfo info() {
     TypeInfo info = Bind<OrderedMap<Component<Interface>>>::info();
     info.form = Form::named;
-    info.text = std::string("map of names to ") + Interface::kind;
+    info.text = std::string("map of names to ") + Interface::kind + ", or list";
     info.kind = Interface::kind;
     info.read = [](void* value, const Node& node, Diagnostics& d) {
       Value& target = *static_cast<Value*>(value);
       target.items.clear();
+      if (node.is_list()) return read_list(target, node, d);
       if (!detail::expect_map(node, d)) return;
       for (const Node::Entry& entry : node.entries()) {
         if (entry.value.is_null()) continue;
@@ -169,6 +175,19 @@ struct Bind<Named<Interface>> {
     };
     detail::complete<Value>(info);
     return info;
+  }
+
+ private:
+  static void read_list(Value& target, const Node& list, Diagnostics& d) {
+    std::map<std::string, int> known;
+    for (std::size_t i = 0; i < list.items().size(); ++i) {
+      const Diagnostics::Scope scope(d, std::to_string(i));
+      Component<Interface> item;
+      item.read(list.items()[i], {}, d);
+      const int count = ++known[item.type()];
+      const std::string name = count == 1 ? item.type() : item.type() + std::to_string(count);
+      if (item) target.items.emplace_back(name, std::move(item));
+    }
   }
 };
 

@@ -150,9 +150,10 @@ bool accepts_shape(const TypeInfo& type, const Node& node) {
     case Form::pair:
       return node.is_list() || accepts_shape(*type.parts[0], node);
     case Form::map:
-    case Form::named:
     case Form::object:
       return node.is_map();
+    case Form::named:
+      return node.is_map() || node.is_list();
     case Form::component:
       return node.is_map() || node.is_scalar();
     case Form::variant:

@@ -36,7 +36,7 @@ enum class Form {
   map,        // of names to elements
   object,     // a map with the object's fields
   component,  // of a kind: a bare word, or a map with `type`
-  named,      // a map of names to components of a kind; a missing `type` is the name
+  named,      // a map of names to components of a kind; a missing `type` is the name; or a list of them
   variant,    // one of the parts
   raw,        // a tree that the component reads itself
 };

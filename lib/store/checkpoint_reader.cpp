@@ -26,6 +26,7 @@ CheckpointReader decode_checkpoint(Bytes bytes, std::filesystem::path path) {
   CheckpointIndex index = index_checkpoint(reader.bytes_.span(), source);
   for (std::size_t i = 0; i < hdf5::text_paths.size(); ++i) {
     const auto found = index.texts.find(hdf5::text_paths[i]);
+    if (found == index.texts.end() && i >= hdf5::required_texts) continue;
     if (found == index.texts.end()) fail(ErrorKind::data, "{}: holds no /{}", source, hdf5::text_paths[i]);
     const ByteSpan text = reader.bytes_of(found->second);
     std::string& kept = reader.texts_[i];

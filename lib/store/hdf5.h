@@ -48,7 +48,8 @@ hid_t file_type(DType dtype);
 /// The element types that checkpoints hold.
 inline constexpr std::array stored_dtypes{DType::f32, DType::f64, DType::i32, DType::i64, DType::u8};
 
-/// The paths of the texts, in the order of CheckpointContents.
-inline constexpr std::array text_paths{"experiment", "history", "state/scalars"};
+/// The paths of the texts, in the order of CheckpointContents. Those before `required_texts` must be there.
+inline constexpr std::array text_paths{"experiment", "history", "state/scalars", "fields"};
+inline constexpr std::size_t required_texts = 3;
 
 }  // namespace trainctl::hdf5

@@ -71,14 +71,16 @@ void check_embeddings(const Graph& graph, const Batch& batch) {
 
 std::string ProgramKey::text() const {
   static constexpr const char* phases[] = {"whole step",        "first of an update", "within an update",
-                                           "last of an update", "evaluation",         "refresh of running statistics"};
+                                           "last of an update", "evaluation",         "refresh of running statistics",
+                                           "prediction"};
   return fmt::format("{}: {}{}{}{}, {} samples", split, phases[static_cast<int>(phase)],
                      entry ? fmt::format(" (program {})", entry + 1) : "",
                      stage ? fmt::format(" (stage {} of freeze_until)", stage) : "",
                      weights.empty() ? "" : fmt::format(" with averages.{}", weights), samples);
 }
 
-Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data) : spec_(spec) {
+Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data, Answers answers)
+    : spec_(spec), answers_(std::move(answers)) {
   for (auto& [name, info] : data) data_.emplace(name, std::move(info));
   make_samplers();
   if (trains() && !spec.fitted) spec.fitted = fit(spec, this->data("train"), sampler("train"));
@@ -110,7 +112,7 @@ void Blueprint::build_all() {
   model_graph_ = std::make_unique<Graph>(state_);
   Builder builder(*model_graph_, context_, false);
   const Batch first = batch(builder, split, sampler(split).options().batch_size);
-  spec_.step->build(builder, assembly_, {Phase::evaluate, split}, first);
+  answer(builder, evaluation(split, first.samples), first);
   check_embeddings(*model_graph_, first);
   layers_ = builder.layers();
   Diagnostics problems;
@@ -133,30 +135,77 @@ void Blueprint::build_all() {
         }))
       break;
   }
-  if (problems.ok()) check_metrics(assembly_.reported(split), problems);
+  if (problems.ok() && !answers_.predictions) check_metrics(assembly_.reported(split), problems);
   if (problems.ok() && trains() && (!spec_.data.val || data_.contains("val"))) check_monitors(problems);
   if (problems.ok() && trains() && spec_.results) check_results(problems);
   problems.throw_if_any();
 }
 
-PredictionInfo Blueprint::predictions(std::string_view split, const std::string& target) const {
-  const auto& outputs = model_graph_->outputs();
-  const auto output = std::ranges::find(outputs, "output", &Graph::Output::name);
-  if (output == outputs.end())
-    fail(ErrorKind::config, "the step '{}' gives no predictions in evaluation", spec_.step.type());
+void Blueprint::answer(Builder& builder, const ProgramKey& key, const Batch& batch) {
+  if (key.phase == Phase::predict) return spec_.step->predict(builder, assembly_, {key.phase, key.split}, batch);
+  spec_.step->build(builder, assembly_, {Phase::evaluate, key.split}, batch);
+  if (!answers_.target.empty() && key.phase == Phase::evaluate)
+    builder.graph().output("target", batch.original(answers_.target));
+}
+
+std::string target_of(const ExperimentSpec& spec, const std::optional<std::string>& named) {
+  if (named) return *named;
+  const std::vector<LabelledLoss> losses = spec.step->losses(spec.loss ? &*spec.loss : nullptr);
+  if (!losses.empty()) return losses.front().field;
+  fail(ErrorKind::config, "the step '{}' holds its predictions against nothing; name a field as `target`",
+       spec.step.type());
+}
+
+std::string Blueprint::output_for(const std::string& target) const {
+  for (const std::string& name : {std::string("output"), "output/" + target}) {
+    if (std::ranges::find(model_graph_->outputs(), name, &Graph::Output::name) != model_graph_->outputs().end())
+      return name;
+  }
+  fail(ErrorKind::config, "the step '{}' gives no predictions of '{}' in evaluation", spec_.step.type(), target);
+}
+
+PredictionInfo Blueprint::predictions(std::string_view split, const std::string& target) {
+  const auto output = std::ranges::find(model_graph_->outputs(), output_for(target), &Graph::Output::name);
   const Field& field = data(split).field(target);
-  PredictionInfo info{.output = model_graph_->info(output->value).type.shape.slice(1), .target = field.shape};
+  Graph graph(state_);
+  Builder builder(graph, context_, false);
+  const TensorType seen = batch(builder, split, 1).original(target).type();
+  PredictionInfo info{.output = model_graph_->info(output->value).type.shape.slice(1), .target = seen.shape.slice(1)};
+  info.target_dtype = seen.dtype;
   info.probabilities = spec_.model && spec_.model->output;
   info.class_names = field.class_names;
   return info;
 }
 
-void Blueprint::check_results(Diagnostics& problems) const {
+std::vector<Field> Blueprint::fields_in_use(std::string_view split) const {
+  const Graph& graph = *model_graph_;
+  std::vector<int> open;
+  std::set<int> seen;
+  for (const Graph::Output& output : graph.outputs()) open.push_back(output.value);
+  const std::string prefix = fmt::format("data/{}/", split);
+  std::vector<Field> used;
+  while (!open.empty()) {
+    const int value = open.back();
+    open.pop_back();
+    if (!seen.insert(value).second) continue;
+    const auto& info = graph.info(value);
+    if (info.state >= 0 && state_[info.state].name.starts_with(prefix)) {
+      const std::string name = state_[info.state].name.substr(prefix.size());
+      if (data(split).has(name)) used.push_back(data(split).field(name));
+    }
+    if (info.node < 0) continue;
+    for (const int input : graph.nodes()[info.node].inputs) open.push_back(input);
+  }
+  std::ranges::sort(used, {}, &Field::name);
+  return used;
+}
+
+void Blueprint::check_results(Diagnostics& problems) {
   for (const std::string& split : spec_.results->splits) {
     if (!data_.contains(split)) continue;
     for (const auto& [name, package] : spec_.results->packages) {
       try {
-        package->begin(predictions(split, spec_.results->target));
+        package->begin(predictions(split, target_of(spec_, spec_.results->target)));
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::config) throw;
         note(problems, package.source(), fmt::format("results.packages.{}", name), error.what());
@@ -257,19 +306,26 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
     batch.fields.emplace(field.name, value);
     if (field.classes > 0) batch.classes.emplace(field.name, field.classes);
   }
+  for (const auto& [name, how] : spec_.data.standardize) {
+    const Moments* moments = spec_.fitted ? spec_.fitted->standardize.find(name) : nullptr;
+    if (moments && !info.has(name)) batch.standardized.emplace(name, Standardized{{}, moments});
+  }
   return batch;
 }
 
 std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   auto graph = std::make_unique<Graph>(state_);
-  const bool evaluates = key.phase == Phase::evaluate || key.phase == Phase::refresh;
+  const bool evaluates = key.phase == Phase::evaluate || key.phase == Phase::refresh || key.phase == Phase::predict;
   Builder builder(*graph, context_, !evaluates);
   if (!key.weights.empty()) builder.stand_in(averages_.stand_ins(key.weights));
   if (key.phase == Phase::refresh) builder.refresh(averages_.refreshed(key.weights));
   const Batch values = batch(builder, key.split, key.samples);
   assembly_.stage = key.stage;
-  const StepProgram program{evaluates ? Phase::evaluate : key.phase, key.split, key.entry};
-  spec_.step->build(builder, assembly_, program, values);
+  const StepProgram program{key.phase, key.split, key.entry};
+  if (evaluates)
+    answer(builder, key, values);
+  else
+    spec_.step->build(builder, assembly_, program, values);
   check_embeddings(*graph, values);
   if (key.phase == Phase::refresh) graph->keep_updates(averages_.refreshed(key.weights));
   const bool ends_update = key.phase == Phase::whole || key.phase == Phase::finish;
@@ -289,7 +345,8 @@ std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& gr
 
 ProgramKey Blueprint::evaluation(const std::string& split, std::int64_t samples) const {
   const std::string& weights = spec_.trainer.evaluate.name;
-  return {Phase::evaluate, split, samples, 0, trains() && weights != model_weights ? weights : ""};
+  return {answers_.predictions ? Phase::predict : Phase::evaluate, split, samples, 0,
+          trains() && weights != model_weights ? weights : ""};
 }
 
 void Blueprint::add_refresh_programs(std::vector<ProgramKey>& keys) const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,12 @@ struct ProgramKey {
   std::string text() const;
 };
 
+/// What the programs of a blueprint without training give.
+struct Answers {
+  bool predictions = false;  ///< what models answer to inputs alone, by Step::predict(); else evaluation
+  std::string target = {};   ///< a field that evaluation gives as the output "target", as metrics see it; empty: none
+};
+
 /// A number of the spec that a policy drives.
 struct DrivenValue {
   std::string path;                           ///< "optimizer.lr"
@@ -44,13 +51,17 @@ struct DrivenValue {
   }
 };
 
+/// The field that predictions are held against: the one that is named, else that of the step's first loss. A config
+/// Error if there is none.
+std::string target_of(const ExperimentSpec& spec, const std::optional<std::string>& named);
+
 /// What an experiment's graphs are built from. All state is declared when it is made, so that checkpoints of equal
 /// specs hold equal names.
 class Blueprint {
  public:
   /// `spec` outlives the blueprint. `data` describes the splits in use; without `train` there is nothing but
   /// evaluation. Throws a config Error where layers, loss, metrics, policies or data do not fit each other.
-  Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data);
+  Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data, Answers answers = {});
 
   /// The graph of a program, fresh.
   std::unique_ptr<Graph> build(const ProgramKey& key);
@@ -83,7 +94,11 @@ class Blueprint {
   const Graph& model_graph() const { return *model_graph_; }
   /// What one sample's prediction and target are, for result packages. A config Error where the step gives no output or
   /// the data has no such target.
-  PredictionInfo predictions(std::string_view split, const std::string& target) const;
+  PredictionInfo predictions(std::string_view split, const std::string& target);
+  /// The output of evaluation that is held against a field: "output", or "output/<field>" of a step of several.
+  std::string output_for(const std::string& target) const;
+  /// The fields of a split that the models' graph depends on.
+  std::vector<Field> fields_in_use(std::string_view split) const;
   /// Hash of the training graph of a full batch: what a checkpoint must agree on.
   const std::string& graph_hash() const { return graph_hash_; }
   /// Names of what policies add to reports, in the policies' order.
@@ -92,7 +107,7 @@ class Blueprint {
   std::vector<std::string> reported_names() const;
 
  private:
-  bool trains() const { return data_.contains("train"); }
+  bool trains() const { return data_.contains("train") && !answers_.predictions; }
   std::vector<ProgramKey> training_programs() const;
   void add_refresh_programs(std::vector<ProgramKey>& keys) const;
   void declare_averages(const std::vector<int>& statistics, Diagnostics& problems);
@@ -108,9 +123,12 @@ class Blueprint {
   /// The hash of a training graph; the same whether its data are streamed or not, as the numbers are.
   std::string hash_of(const Graph& graph) const;
   void check_monitors(Diagnostics& problems) const;
-  void check_results(Diagnostics& problems) const;
+  void check_results(Diagnostics& problems);
+  /// What the step appends for a program without training.
+  void answer(Builder& builder, const ProgramKey& key, const Batch& batch);
 
   ExperimentSpec& spec_;
+  Answers answers_;
   std::map<std::string, DatasetInfo, std::less<>> data_;
   std::map<std::string, std::unique_ptr<Sampler>, std::less<>> samplers_;
   StateSpec state_;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "store/json_values.h"
+#include "train/trained_fields.h"
 
 namespace trainctl {
 
@@ -100,6 +101,7 @@ CheckpointContents Snapshot::take(const HostState& host, const History& history,
   contents.experiment_yaml = facts.experiment_yaml;
   contents.history_json = history.to_json();
   contents.state_json = host.to_json();
+  contents.fields_json = fields_to_json(session_.blueprint().data("train"));
   contents.attributes["format_version"] = std::int64_t{1};
   contents.attributes["epoch"] = host.position.epoch;
   contents.attributes["step"] = host.position.step;
@@ -173,8 +175,13 @@ bool Snapshot::restore(const CheckpointReader& reader) {
   return same_sums;
 }
 void Snapshot::restore_model(const CheckpointReader& reader, const std::string& weights) {
-  restore_prefix(reader, "model/");
-  restore_prefix(reader, "models/");
+  std::set<std::string> models;  // "model/", or "models/<name>/" of those that are in use
+  for (const StoredArray& array : arrays_) {
+    if (array.path.starts_with("model/")) models.insert("model/");
+    if (array.path.starts_with("models/"))
+      models.insert(array.path.substr(0, array.path.find('/', std::string_view("models/").size()) + 1));
+  }
+  for (const std::string& prefix : models) restore_prefix(reader, prefix);
   if (weights == model_weights) return;
   expect_average(reader, weights, ErrorKind::usage);
   for (std::size_t i = 0; i < states_.size(); ++i) {

@@ -86,6 +86,7 @@ Outcome Trainer::run() {
   if (at.doing == Position::Doing::train && !history_.records.empty() && history_.records.back().step == at.step)
     announce();                      // what the last report was to bring about may not have been done
   if (was_finished) requests_ = {};  // it is to go on all the same
+  if (!was_finished) tell_results();
   while (true) {
     if (at.doing == Position::Doing::train) {
       if (requests_.stop) return finish(requests_.stop_reason);
@@ -102,6 +103,7 @@ Outcome Trainer::run() {
     if (requests_.stop || at.step >= schedule.total_steps) continue;
     save_if_due(improved_);
     announce();
+    tell_results();
     if (requests_.stop) return finish(requests_.stop_reason);
     if (const Interrupt interrupt = interrupted(); interrupt != Interrupt::none) return stop(interrupt);
   }
@@ -139,7 +141,9 @@ Trainer::Interrupt Trainer::train_until_report() {
     observer_.step(at);
     if (report_due()) break;
     interrupt = interrupted();
-    if (interrupt == Interrupt::none) save_if_due(false);
+    if (interrupt != Interrupt::none) break;
+    save_if_due(false);
+    tell_results();
   }
   session_.device().synchronize();
   if (report_due()) measure();
@@ -336,7 +340,7 @@ void Trainer::end_epoch() {
 
 void Trainer::save_if_due(bool improved) {
   const auto& checkpoint = session_.blueprint().spec().checkpoint;
-  bool due = improved || signals::take_save_request();
+  bool due = improved || signals::take_save_request() || (results_due() && host_.position.step != saved_step_);
   if (checkpoint) {
     for (const auto& every : checkpoint->every) {
       if (const auto* progress = std::get_if<Progress>(&every)) {
@@ -348,6 +352,16 @@ void Trainer::save_if_due(bool improved) {
     }
   }
   if (due) save(improved, false);
+}
+
+bool Trainer::results_due() const {
+  const auto& results = session_.blueprint().spec().results;
+  if (!results || !results->every || host_.position.step == 0) return false;
+  return host_.position.step % std::max<std::int64_t>(1, session_.blueprint().schedule().steps(*results->every)) == 0;
+}
+
+void Trainer::tell_results() {
+  if (results_due() && saved_step_ == host_.position.step && !host_.finished) observer_.results_due(saved_step_);
 }
 
 void Trainer::save(bool improved, bool must) {

@@ -27,6 +27,8 @@ class Observer {
   virtual void validating(std::int64_t /*done*/, std::int64_t /*samples*/) {}
   virtual void reported(const HistoryRecord&, bool /*is_best*/) {}
   virtual void saved(const std::filesystem::path&) {}
+  /// Results are due of the checkpoint of that step, which is saved. Called again when a run goes on from there.
+  virtual void results_due(std::int64_t /*step*/) {}
 };
 
 /// How a run ended.
@@ -76,6 +78,9 @@ class Trainer {
   bool report_due() const;
   Interrupt interrupted() const;
   void save_if_due(bool improved);
+  bool results_due() const;
+  /// Tells that results are due, if they are and their checkpoint is there.
+  void tell_results();
   /// Saves; `must` says whether a failure ends the run or is only logged.
   void save(bool improved, bool must);
   Outcome finish(std::string reason);

@@ -46,7 +46,7 @@ double accuracy_of_means(const Table& train, const Table& test) {
 }  // namespace
 
 TEST_CASE("synthetic: the seed and nothing else decides, and load keeps what describe says") {
-  for (const char* task : {"classification", "regression", "images"}) {
+  for (const char* task : {"classification", "regression", "images", "segmentation"}) {
     const auto make = [&](std::string_view rest) {
       return dataset(fmt::format("{{type: synthetic, task: {}, samples: 50, shape: [2, 3, 4]{}}}", task, rest));
     };
@@ -76,6 +76,31 @@ TEST_CASE("synthetic: classes can be learned, on new samples too") {
   CHECK(accuracy_of_means<std::uint8_t>(train_images, test_images) > 0.95);
   const Table other_seed = dataset("{type: synthetic, samples: 500, seed: 7}")->load();
   CHECK(accuracy_of_means<float>(train, other_seed) < 0.5);
+}
+
+TEST_CASE("synthetic: a pixel's brightness is that of its class, and discs lie on a ground of class 0") {
+  const Table table =
+      dataset("{type: synthetic, task: segmentation, samples: 40, shape: [2, 9, 7], classes: 3, noise: 0, seed: 2}")
+          ->load();
+  const Column& target = table.column("target");
+  CHECK(target.field.shape == Shape{9, 7});
+  const auto* x = table.column("input").as<std::uint8_t>();
+  const auto* y = target.as<std::int64_t>();
+  std::vector<int> level(6, -1), pixels(3);
+  int others = 0;
+  for (int i = 0; i < 40 * 63; ++i) {
+    ++pixels[y[i]];
+    for (int c = 0; c < 2; ++c) {
+      const int value = x[(i / 63 * 2 + c) * 63 + i % 63];
+      int& known = level[y[i] * 2 + c];
+      if (known < 0) known = value;
+      others += known != value;
+    }
+  }
+  CHECK(others == 0);
+  CHECK(pixels[0] > pixels[1]);
+  CHECK(std::min(pixels[1], pixels[2]) > 40);
+  CHECK(level[0] != level[2]);
 }
 
 TEST_CASE("synthetic: `first` continues the same samples") {
@@ -109,4 +134,5 @@ TEST_CASE("synthetic: absurd sizes are refused before anything is allocated") {
   CHECK(contains(message("{type: synthetic, samples: 0}"), "samples"));
   CHECK(contains(message("{type: synthetic, shape: [0]}"), "shape"));
   CHECK(contains(message("{type: synthetic, noise: -1}"), "noise"));
+  CHECK(contains(message("{type: synthetic, task: segmentation}"), "(C, H, W)"));
 }

@@ -127,7 +127,22 @@ TEST_CASE("unknown components name the nearest known one, or where else the name
   CHECK_FAULT("head: [dropout]", "2:7 head: expected a test_layer: a name, or a map with 'type'; got a list.");
   CHECK_FAULT("head: {type: [a]}", "'type' must be the name of a test_layer, got a list.");
   CHECK_FAULT("extras: {dorpout: {}}", "2:19 extras.dorpout: unknown test_layer 'dorpout'. Did you mean 'dropout'?");
-  CHECK_FAULT("extras: [dropout]", "2:9 extras: expected a map of names");
+  CHECK_FAULT("extras: dropout", "2:9 extras: expected a map of names");
+  CHECK_FAULT("extras: [dropout, dorpout]", "2:19 extras.1: unknown test_layer 'dorpout'. Did you mean 'dropout'?");
+  CHECK_FAULT("extras: [{p: 0.1}]",
+              "2:10 extras.0: expected a test_layer: a name, or a map with 'type'; 'type' is missing.");
+}
+
+TEST_CASE("a list of components stands for a map of their types") {
+  const Spec s = with_sgd("extras: [dropout, {type: conv2d, out_channels: 1}, {type: dropout, p: 0.1}]");
+  REQUIRE(s.extras.size() == 3);
+  CHECK(s.extras.items[0].first == "dropout");
+  CHECK(s.extras.items[1].first == "conv2d");
+  CHECK(s.extras.items[2].first == "dropout2");
+  const Node written = write(s);
+  REQUIRE(written.find("extras")->is_map());
+  CHECK(*written.find("extras")->find("dropout2")->find("p") ==
+        *write(with_sgd("extras: {dropout2: {type: dropout, p: 0.1}}")).find("extras")->find("dropout2")->find("p"));
 }
 
 TEST_CASE("missing keys are named with what they mean") {

@@ -93,8 +93,9 @@ struct CifarFiles {
   }
 };
 
-/// `file` in `root`, or in the folder of that name that the archive unpacks to.
+/// `file` in `root`, or in the folder of that name that the archive unpacks to; or `root` where it is a file itself.
 std::filesystem::path find(const Path& root, const char* folder, const std::string& file) {
+  if (std::filesystem::is_regular_file(root.value)) return root.value;
   const auto beside = root.value / file;
   const auto inside = root.value / folder / file;
   if (std::filesystem::exists(beside)) return beside;
@@ -111,19 +112,27 @@ struct Cifar10 final : Dataset {
 
   static Schema<Cifar10> schema() {
     return Schema<Cifar10>("CIFAR-10 in its binary version: 32 x 32 pictures in colour of 10 classes.")
-        .required("root", &Cifar10::root, "Folder with data_batch_1.bin ... 5 and test_batch.bin, or the one above it.")
+        .required("root", &Cifar10::root,
+                  "Folder with data_batch_1.bin ... 5 and test_batch.bin, or the one above it; or one such file.")
         .field("split", &Cifar10::split, "The 50000 training samples or the 10000 for testing.")
         .example("{type: cifar10, root: data, split: train}");
   }
-  DatasetInfo describe() const override { return files().describe(); }
-  Table load() const override { return files().load(); }
+  DatasetInfo describe() const override { return archive().describe(); }
+  Table load() const override { return archive().load(); }
+
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>&) const override {
+    auto other = std::make_unique<Cifar10>(*this);
+    other->root.value = place;
+    return {"cifar10", std::move(other)};
+  }
 
  private:
-  CifarFiles files() const {
+  CifarFiles archive() const {
     constexpr const char* folder = "cifar-10-batches-bin";
     CifarFiles files;
     if (split == CifarSplit::test) files.batches.push_back(find(root, folder, "test_batch.bin"));
-    for (int i = 1; split == CifarSplit::train && i <= 5; ++i)
+    const int batches = std::filesystem::is_regular_file(root.value) ? 1 : 5;
+    for (int i = 1; split == CifarSplit::train && i <= batches; ++i)
       files.batches.push_back(find(root, folder, fmt::format("data_batch_{}.bin", i)));
     files.names = files.batches.front().parent_path() / "batches.meta.txt";
     return files;
@@ -139,16 +148,22 @@ struct Cifar100 final : Dataset {
 
   static Schema<Cifar100> schema() {
     return Schema<Cifar100>("CIFAR-100 in its binary version: 32 x 32 pictures in colour of 100 classes.")
-        .required("root", &Cifar100::root, "Folder with train.bin and test.bin, or the one above it.")
+        .required("root", &Cifar100::root, "Folder with train.bin and test.bin, or the one above it; or one such file.")
         .field("split", &Cifar100::split, "The 50000 training samples or the 10000 for testing.")
         .field("labels", &Cifar100::labels, "Which classes are the target: the 100 fine ones or the 20 coarse ones.")
         .example("{type: cifar100, root: data, labels: coarse}");
   }
-  DatasetInfo describe() const override { return files().describe(); }
-  Table load() const override { return files().load(); }
+  DatasetInfo describe() const override { return archive().describe(); }
+  Table load() const override { return archive().load(); }
+
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>&) const override {
+    auto other = std::make_unique<Cifar100>(*this);
+    other->root.value = place;
+    return {"cifar100", std::move(other)};
+  }
 
  private:
-  CifarFiles files() const {
+  CifarFiles archive() const {
     const bool fine = labels == CifarLabels::fine;
     CifarFiles files{.batches = {find(root, "cifar-100-binary", split == CifarSplit::train ? "train.bin" : "test.bin")},
                      .names = {},

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/error.h"
 #include "data/dataset.h"
@@ -102,6 +103,20 @@ struct Concat final : Dataset {
       at += samples;
     }
     return column;
+  }
+
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const override {
+    return datasets.front()->inputs_at(place, inputs);
+  }
+
+  std::vector<std::string> files() const override {
+    std::vector<std::string> all;
+    for (const auto& dataset : datasets) {
+      std::vector<std::string> some = dataset->files();
+      if (some.empty()) return {};
+      std::ranges::move(some, std::back_inserter(all));
+    }
+    return all;
   }
 
  private:

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "data/dataset.h"
+#include "data/input_file.h"
 #include "schema/schema.h"
 
 namespace trainctl {
@@ -94,6 +95,7 @@ struct Csv final : Dataset {
 
   DatasetInfo describe() const override { return load().info(); }
   Table load() const override;
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const override;
 };
 
 // Gives numbers to the class labels of a column as they come.
@@ -218,12 +220,16 @@ Shape input_shape(const Csv& csv, std::size_t features) {
 /// One field of the table as its rows come.
 class ColumnReader {
  public:
+  /// `names` are those of the file's columns; empty where it has no header.
   ColumnReader(std::string name, std::vector<std::size_t> columns, CsvTask task,
-               const std::vector<std::string>& classes)
+               const std::vector<std::string>& classes, const std::vector<std::string>& names)
       : name_(std::move(name)),
         columns_(std::move(columns)),
         classes_(task == CsvTask::classification),
-        labels_(classes) {}
+        labels_(classes) {
+    if (names.empty()) return;
+    for (const std::size_t i : columns_) names_.push_back(names[i]);
+  }
 
   void add(const CsvReader& reader, const std::vector<CsvCell>& row) {
     for (const std::size_t i : columns_) {
@@ -235,7 +241,7 @@ class ColumnReader {
   }
 
   Column finish() {
-    Field field{.name = name_};
+    Field field{.name = name_, .columns = names_};
     if (!classes_) {
       field.shape = {static_cast<std::int64_t>(columns_.size())};
       return make_column(field, values_);
@@ -248,6 +254,7 @@ class ColumnReader {
  private:
   std::string name_;
   std::vector<std::size_t> columns_;
+  std::vector<std::string> names_;
   bool classes_;
   std::vector<float> values_;
   ClassColumn labels_;
@@ -263,15 +270,15 @@ std::vector<ColumnReader> field_readers(const Csv& csv, const std::vector<std::s
   };
   std::vector<ColumnReader> readers;
   if (const auto targets = find(csv.target); !targets.empty())
-    readers.emplace_back("target", targets, csv.task, csv.classes);
+    readers.emplace_back("target", targets, csv.task, csv.classes, names);
   for (const auto& [name, field] : csv.fields)
-    readers.emplace_back(name, find(field.columns), field.task, field.classes);
+    readers.emplace_back(name, find(field.columns), field.task, field.classes, names);
 
   std::vector<std::size_t> inputs = find_columns(csv.path, csv.features, names, width);
   for (std::size_t i = 0; csv.features.empty() && i < width; ++i)
     if (!used[i]) inputs.push_back(i);
   if (inputs.empty()) fail(ErrorKind::config, "{}: no column is left for the input", csv.path.string());
-  readers.emplace(readers.begin(), "input", inputs, CsvTask::regression, std::vector<std::string>{});
+  readers.emplace(readers.begin(), "input", inputs, CsvTask::regression, std::vector<std::string>{}, names);
   return readers;
 }
 
@@ -284,7 +291,7 @@ Table Csv::load() const {
     for (const CsvCell& cell : row) names.emplace_back(trimmed(cell.text));
     more = reader.next(row);
   }
-  if (!more) fail(ErrorKind::data, "{}: holds no samples", path.string());
+  if (!more) throw NoSamples(fmt::format("{}: holds no samples", path.string()));
 
   std::vector<ColumnReader> readers = field_readers(*this, names, row.size());
   std::int64_t samples = 0;
@@ -295,6 +302,21 @@ Table Csv::load() const {
   for (ColumnReader& field : readers) columns.push_back(field.finish());
   columns.front().field.shape = input_shape(*this, static_cast<std::size_t>(columns.front().field.shape[0]));
   return {samples, std::move(columns)};
+}
+
+Component<Dataset> Csv::inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const {
+  auto other = std::make_unique<Csv>(*this);
+  other->path.value = place;
+  other->target.clear();
+  other->fields = {};
+  for (const Field& field : inputs) {
+    if (field.name == "input") {
+      if (!field.columns.empty()) other->features = {field.columns.begin(), field.columns.end()};
+    } else if (const CsvField* own = fields.find(field.name)) {
+      other->fields.items.emplace_back(field.name, *own);
+    }
+  }
+  return {"csv", std::move(other)};
 }
 
 const Register<Dataset, Csv> registered{"csv"};

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -53,6 +54,16 @@ struct Hdf5 final : ArrayDataset {
                    .classes = classes};
     for (const auto& [name, field] : fields) pair.others.push_back({name, open_hdf5(path, field.array), field.classes});
     return pair;
+  }
+
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const override {
+    auto other = std::make_unique<Hdf5>(*this);
+    other->path.value = place;
+    other->target.reset();
+    std::erase_if(other->fields.items, [&](const auto& item) {
+      return std::ranges::find(inputs, item.first, &Field::name) == inputs.end();
+    });
+    return {"hdf5", std::move(other)};
   }
 };
 

@@ -35,6 +35,15 @@ struct Idx final : ArrayDataset {
     for (const auto& [name, field] : fields) pair.others.push_back({name, open_idx(field.path), field.classes});
     return pair;
   }
+
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const override {
+    expect_input_alone(inputs, "idx");
+    auto other = std::make_unique<Idx>(*this);
+    other->input.value = place;
+    other->target.reset();
+    other->fields = {};
+    return {"idx", std::move(other)};
+  }
 };
 
 const Register<Dataset, Idx> registered{"idx"};

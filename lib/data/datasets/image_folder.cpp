@@ -66,9 +66,10 @@ std::vector<fs::path> pictures_below(const fs::path& folder) {
 }
 
 /// JPEG and PNG files, a folder for each class (torchvision's ImageFolder).
-/// Fields: input u8 (C, H, W); target i64 (), the number of the folder among the classes.
+/// Fields: input u8 (C, H, W); target i64 (), the number of the folder among the classes, unless `labels` is false.
 struct ImageFolder final : Dataset {
   Path root;
+  bool labels = true;
   std::vector<std::string> classes;
   ImageDecoding decode;
   std::int64_t threads = 0;
@@ -79,6 +80,10 @@ struct ImageFolder final : Dataset {
                "JPEG and PNG files, a folder for each class: <root>/<class>/**/*.jpg, .jpeg, .png. Decoded once, at "
                "the start, where they fit into memory.")
         .required("root", &ImageFolder::root, "Folder of the classes' folders; hidden files and folders are left out.")
+        .field(
+            "labels", &ImageFolder::labels,
+            "Whether folders are classes; if not, there is no target, pictures may lie anywhere below `root`, and that "
+            "may be one picture.")
         .field("classes", &ImageFolder::classes,
                "Folders to read, in the order of their class numbers; if left out, all, sorted by name.")
         .field("decode", &ImageFolder::decode, "What a file becomes.")
@@ -92,6 +97,7 @@ struct ImageFolder final : Dataset {
   }
 
   void check(Diagnostics& diagnostics, const Node& node) const {
+    if (!labels && !classes.empty()) diagnostics.error(node, "without 'labels' there are no 'classes'.");
     for (std::size_t i = 0; i < classes.size(); ++i) {
       if (std::ranges::find(classes.begin(), classes.begin() + static_cast<std::ptrdiff_t>(i), classes[i]) !=
           classes.begin() + static_cast<std::ptrdiff_t>(i)) {
@@ -104,11 +110,27 @@ struct ImageFolder final : Dataset {
   Table load() const override { return decode_all(true); }
   std::unique_ptr<SampleSource> open() const override;
   Column load_field(std::string_view name) const override;
+  std::vector<std::string> files() const override;
+  Component<Dataset> inputs_at(const fs::path& place, const std::vector<Field>& inputs) const override {
+    expect_input_alone(inputs, "image_folder");
+    auto other = std::make_unique<ImageFolder>(*this);
+    other->root.value = place;
+    other->labels = false;
+    other->classes.clear();
+    return {"image_folder", std::move(other)};
+  }
 
  private:
   Listing list() const;
+  Listing list_all() const;
+  void check_number(const Listing& listing) const;
   ImageDecoding settled(const Listing& listing) const;
-  Table decode_all(bool warn) const;
+  Table decode_all(bool warn, std::vector<fs::path>* kept_files = nullptr) const;
+  std::vector<Field> fields(const Listing& listing, const ImageDecoding& how) const {
+    std::vector<Field> all{input_field(how)};
+    if (labels) all.push_back(target_field(listing));
+    return all;
+  }
   Field input_field(const ImageDecoding& how) const {
     return {.name = "input", .dtype = DType::u8, .shape = {how.channels(), how.size->first, how.size->second}};
   }
@@ -120,7 +142,27 @@ struct ImageFolder final : Dataset {
   }
 };
 
+// Without labels: the picture, or all below the folder, in the order of their paths.
+Listing ImageFolder::list_all() const {
+  std::error_code error;
+  Listing listing;
+  if (fs::is_regular_file(root.value, error)) {
+    listing.files.push_back(root.value);
+  } else if (!fs::exists(root.value, error)) {
+    fail(ErrorKind::data, "{}: there is no such file or folder", root.string());
+  } else {
+    listing.files = pictures_below(root.value);
+  }
+  listing.labels.resize(listing.files.size());
+  return listing;
+}
+
 Listing ImageFolder::list() const {
+  if (!labels) {
+    Listing all = list_all();
+    check_number(all);
+    return all;
+  }
   Listing listing;
   const std::vector<std::string> folders = folders_in(root);
   if (folders.empty()) {
@@ -142,9 +184,22 @@ Listing ImageFolder::list() const {
     listing.labels.insert(listing.labels.end(), files.size(), static_cast<std::int64_t>(label));
     std::ranges::move(files, std::back_inserter(listing.files));
   }
+  check_number(listing);
+  return listing;
+}
+
+void ImageFolder::check_number(const Listing& listing) const {
   if (listing.files.empty()) fail(ErrorKind::data, "{}: holds no .jpg, .jpeg or .png file", root.string());
   if (listing.files.size() > INT32_MAX) fail(ErrorKind::data, "{}: more than 2^31 - 1 pictures", root.string());
-  return listing;
+}
+
+std::vector<std::string> ImageFolder::files() const {
+  std::vector<fs::path> paths;
+  if (skip_damaged)
+    decode_all(false, &paths);
+  else
+    paths = list().files;
+  return {paths.begin(), paths.end()};
 }
 
 // `decode` with its size: where it is left out, that of the first file (the first whole one with skip_damaged).
@@ -166,18 +221,18 @@ ImageDecoding ImageFolder::settled(const Listing& listing) const {
 DatasetInfo ImageFolder::describe() const {
   if (skip_damaged) return decode_all(false).info();  // how many there are shows when all are decoded
   const Listing listing = list();
-  return {static_cast<std::int64_t>(listing.files.size()), {input_field(settled(listing)), target_field(listing)}};
+  return {static_cast<std::int64_t>(listing.files.size()), fields(listing, settled(listing))};
 }
 
 Column ImageFolder::load_field(std::string_view name) const {
-  if (skip_damaged || name != "target") return decode_all(false).take(name);
+  if (skip_damaged || name != "target" || !labels) return decode_all(false).take(name);
   const Listing listing = list();
   Column target{.field = target_field(listing), .storage = HostBytes(listing.labels.size() * sizeof(std::int64_t))};
   std::memcpy(target.data(), listing.labels.data(), target.storage.size());
   return target;
 }
 
-Table ImageFolder::decode_all(bool warn) const {
+Table ImageFolder::decode_all(bool warn, std::vector<fs::path>* kept_files) const {
   Listing listing = list();
   const ImageDecoding how = settled(listing);
   Column input{.field = input_field(how)};
@@ -199,13 +254,15 @@ Table ImageFolder::decode_all(bool warn) const {
       continue;
     }
     if (kept != i) std::memcpy(input.data() + kept * bytes, input.data() + i * bytes, bytes);
+    if (kept_files) kept_files->push_back(listing.files[i]);
     listing.labels[kept++] = listing.labels[i];
   }
-  Column target{.field = target_field(listing), .storage = HostBytes(kept * sizeof(std::int64_t))};
-  std::memcpy(target.data(), listing.labels.data(), target.storage.size());
   std::vector<Column> columns;
   columns.push_back(std::move(input));
-  columns.push_back(std::move(target));
+  if (labels) {
+    columns.push_back({.field = target_field(listing), .storage = HostBytes(kept * sizeof(std::int64_t))});
+    std::memcpy(columns.back().data(), listing.labels.data(), columns.back().storage.size());
+  }
   return {static_cast<std::int64_t>(kept), std::move(columns)};
 }
 
@@ -241,7 +298,7 @@ std::unique_ptr<SampleSource> ImageFolder::open() const {
   if (skip_damaged) return Dataset::open();  // which files are whole shows when all are decoded
   Listing listing = list();
   ImageDecoding how = settled(listing);
-  DatasetInfo info{static_cast<std::int64_t>(listing.files.size()), {input_field(how), target_field(listing)}};
+  DatasetInfo info{static_cast<std::int64_t>(listing.files.size()), fields(listing, how)};
   return std::make_unique<PictureSource>(std::move(listing), std::move(how), std::move(info));
 }
 

@@ -29,10 +29,29 @@ struct Mnist final : ArrayDataset {
         .example("{type: mnist, root: /usr/share/datasets/fashion-mnist, split: train}");
   }
 
+  /// An IDX file of images alone, or the images of another folder with the names of these.
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const override {
+    expect_input_alone(inputs, "idx");
+    Mnist other = *this;
+    other.root.value = place;
+    const auto images = std::filesystem::is_directory(place) ? other.find(images_file()) : place;
+    Component<Dataset> idx("idx");
+    Diagnostics diagnostics;
+    Node node = idx.write();
+    node.set("input", Node::scalar(images.string(), true));
+    idx.read(node, {}, diagnostics);
+    diagnostics.throw_if_any();
+    return idx;
+  }
+
  private:
+  std::string images_file() const {
+    return split == MnistSplit::train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte";
+  }
+
   ArrayPair arrays() const override {
     const std::string prefix = split == MnistSplit::train ? "train" : "t10k";
-    ArrayPair pair{.input = open_idx(find(prefix + "-images-idx3-ubyte")),
+    ArrayPair pair{.input = open_idx(find(images_file())),
                    .target = open_idx(find(prefix + "-labels-idx1-ubyte")),
                    .input_shape = {},
                    .classes = classes};

@@ -36,6 +36,15 @@ struct Npy final : ArrayDataset {
     for (const auto& [name, field] : fields) pair.others.push_back({name, open_npy(field.path), field.classes});
     return pair;
   }
+
+  Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const override {
+    expect_input_alone(inputs, "npy");
+    auto other = std::make_unique<Npy>(*this);
+    other->input.value = place;
+    other->target.reset();
+    other->fields = {};
+    return {"npy", std::move(other)};
+  }
 };
 
 const Register<Dataset, Npy> registered{"npy"};

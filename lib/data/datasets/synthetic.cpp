@@ -9,12 +9,13 @@
 
 namespace trainctl {
 
-enum class SyntheticKind { classification, regression, images };
+enum class SyntheticKind { classification, regression, images, segmentation };
 template <>
 struct EnumNames<SyntheticKind> {
   static constexpr EnumName<SyntheticKind> names[] = {{SyntheticKind::classification, "classification"},
                                                       {SyntheticKind::regression, "regression"},
-                                                      {SyntheticKind::images, "images"}};
+                                                      {SyntheticKind::images, "images"},
+                                                      {SyntheticKind::segmentation, "segmentation"}};
 };
 
 namespace {
@@ -69,7 +70,10 @@ struct Synthetic final : Dataset {
 
   static Schema<Synthetic> schema() {
     return Schema<Synthetic>("Samples made up from a seed: separable classes, a noisy linear map, or images of bytes.")
-        .field("task", &Synthetic::task, "What is made: blobs of classes, a linear regression, or images of classes.")
+        .field(
+            "task", &Synthetic::task,
+            "What is made: blobs of classes, a linear regression, images of classes, or images with a class for each "
+            "pixel: discs of every class but 0 on a ground of that.")
         .field("samples", &Synthetic::samples, between(1, 2147483647), "Number of samples.")
         .field("shape", &Synthetic::shape, at_least(1), non_empty(), "Shape of one input sample; images: (C, H, W).")
         .field("classes", &Synthetic::classes, between(2, 1000000), "Number of classes, not for regression.")
@@ -80,6 +84,7 @@ struct Synthetic final : Dataset {
         .field("first", &Synthetic::first, between(0, 2147483647),
                "Number of the first sample: two sets with one seed and other numbers share what is to be learned.")
         .example("{type: synthetic, task: images, shape: [1, 28, 28], samples: 2000}")
+        .example("{type: synthetic, task: segmentation, shape: [1, 32, 32], classes: 3, samples: 200}")
         .example("{type: synthetic, task: regression, shape: [8], noise: 0.1}");
   }
 
@@ -89,6 +94,8 @@ struct Synthetic final : Dataset {
                         fmt::format("shape has {} axes; at most {} are handled", shape.size(), Shape::max_rank - 1));
       return;
     }
+    if (task == SyntheticKind::segmentation && shape.size() != 3)
+      diagnostics.error(node, "images with a class for each pixel have the shape (C, H, W)");
     constexpr double most_bytes = 1e12;
     double bytes = 4.0 * static_cast<double>(std::max({samples, classes, outputs}));
     for (const std::int64_t extent : shape) bytes *= static_cast<double>(extent);
@@ -113,19 +120,25 @@ struct Synthetic final : Dataset {
       case SyntheticKind::images:
         fill_images(columns[0], columns[1]);
         break;
+      case SyntheticKind::segmentation:
+        fill_discs(columns[0], columns[1]);
+        break;
     }
     return {samples, std::move(columns)};
   }
 
  private:
   Field input_field() const {
-    const DType dtype = task == SyntheticKind::images ? DType::u8 : DType::f32;
+    const bool bytes = task == SyntheticKind::images || task == SyntheticKind::segmentation;
+    const DType dtype = bytes ? DType::u8 : DType::f32;
     return {.name = "input", .dtype = dtype, .shape = Shape(std::span(shape))};
   }
 
   Field target_field() const {
     if (task == SyntheticKind::regression) return {.name = "target", .shape = {outputs}};
-    return {.name = "target", .dtype = DType::i64, .classes = classes};
+    Field field{.name = "target", .dtype = DType::i64, .classes = classes};
+    if (task == SyntheticKind::segmentation) field.shape = {shape[1], shape[2]};
+    return field;
   }
 
   std::uint64_t stream(const char* what) const {
@@ -180,6 +193,33 @@ struct Synthetic final : Dataset {
         double sum = noise * random.normal();
         for (std::size_t k = 0; k < width; ++k) sum += static_cast<double>(map[row * width + k]) * sample[k];
         t[i * rows + row] = static_cast<float>(sum);
+      }
+    });
+  }
+
+  void fill_discs(Column& input, Column& target) const {
+    const std::int64_t channels = shape[0], height = shape[1], width = shape[2], pixels = height * width;
+    const auto most = static_cast<std::uint32_t>(std::max<std::int64_t>(1, std::min(height, width) / 3));
+    const std::vector<float> levels = normals("levels", classes, static_cast<std::size_t>(channels), 60.0);
+    auto* x = reinterpret_cast<std::uint8_t*>(input.data());
+    auto* y = reinterpret_cast<std::int64_t*>(target.data());
+    each_sample([&](std::size_t i, Random& random) {
+      std::int64_t* of = y + i * static_cast<std::size_t>(pixels);
+      std::fill(of, of + pixels, 0);
+      for (std::int64_t c = 1; c < classes; ++c) {
+        const std::int64_t row = uniform_below(random.word(), static_cast<std::uint32_t>(height));
+        const std::int64_t column = uniform_below(random.word(), static_cast<std::uint32_t>(width));
+        const std::int64_t radius = 1 + uniform_below(random.word(), most);
+        for (std::int64_t p = 0; p < pixels; ++p) {
+          const std::int64_t down = p / width - row, right = p % width - column;
+          if (down * down + right * right <= radius * radius) of[p] = c;
+        }
+      }
+      for (std::int64_t k = 0; k < channels * pixels; ++k) {
+        const float level = levels[static_cast<std::size_t>(of[k % pixels] * channels + k / pixels)];
+        const float spread = static_cast<float>(255.0 * noise) * (uniform_float(random.word()) - 0.5F);
+        x[static_cast<std::int64_t>(i) * channels * pixels + k] =
+            static_cast<std::uint8_t>(std::clamp(128.0F + level + spread, 0.0F, 255.0F));
       }
     });
   }

@@ -10,6 +10,7 @@ struct BceWithLogits final : Loss {
     return Schema<BceWithLogits>("Binary cross-entropy of logits and targets between 0 and 1.")
         .example("bce_with_logits");
   }
+  Link link(bool) const override { return Link::sigmoid; }
   Value build(Builder& b, Value output, Value target) const override {
     return pointwise_loss(b, "bce_with_logits", output, target, PointwiseLossAttributes::Kind::bce_with_logits);
   }

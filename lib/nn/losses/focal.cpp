@@ -57,6 +57,7 @@ struct FocalWithLogits final : Loss {
                "Weight of targets that are 1; those that are 0 have the rest. By default both weigh 1.")
         .example("{type: focal_with_logits, gamma: 2, alpha: 0.25}");
   }
+  Link link(bool) const override { return Link::sigmoid; }
   Value build(Builder& b, Value output, Value target) const override {
     PointwiseLossAttributes attributes;
     attributes.kind = PointwiseLossAttributes::Kind::focal;

@@ -12,6 +12,7 @@ struct Nll final : ClassWeightedLoss {
   static Schema<Nll> schema() {
     return Schema<Nll>("Negative log-likelihood of log-probabilities and class numbers.").example("nll");
   }
+  Link link(bool) const override { return Link::log_softmax; }
   std::int64_t terms(const Value&, const Value& target) const override { return unweighted_terms(target); }
   Value build(Builder& b, Value output, Value target) const override {
     expect_classes("nll", output, target);

@@ -19,6 +19,7 @@ struct Overlap : Loss {
   std::int64_t terms(const Value& output, const Value&) const override {
     return per_sample ? output.dim(0) * output.dim(1) : output.dim(1);
   }
+  Link link(bool classes) const override { return classes ? Link::softmax : Link::sigmoid; }
 
  protected:
   template <typename T>

@@ -55,11 +55,8 @@ struct Distillation final : Step {
   void build(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
     if (!assembly.model(teacher).frozen())
       fail(ErrorKind::config, "the teacher must not learn: add `freeze: \"*\"` to models.{}", teacher);
-    const auto answer_of = [&](const std::string& model, const char* who) {
-      return only(assembly.apply_model(b, model, model_inputs(assembly, model, input, batch)), who);
-    };
-    const Value t = answer_of(teacher, "the teacher");
-    const Value s = answer_of(student, "the student");
+    const Value t = answer_of(b, assembly, teacher, "the teacher", batch);
+    const Value s = answer_of(b, assembly, student, "the student", batch);
     if (s.shape() != t.shape()) {
       fail(ErrorKind::config, "the student gives {} and the teacher {}; their last layers must agree", s.shape().text(),
            t.shape().text());
@@ -85,11 +82,21 @@ struct Distillation final : Step {
     if (program.phase != Phase::evaluate) return assembly.optimize(b, objective, program.phase);
     assembly.give_output(b, student, answer);
   }
+  /// The student's answer; the teacher is not asked.
+  void predict(Builder& b, Assembly& assembly, const StepProgram&, const Batch& batch) const override {
+    const Value s = answer_of(b, assembly, student, "the student", batch);
+    assembly.give_output(b, student, target ? batch.in_own_unit(b, *target, s) : s);
+  }
   std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override {
     return target ? single_loss(loss, *target) : std::vector<LabelledLoss>();
   }
 
  private:
+  Value answer_of(Builder& b, const Assembly& assembly, const std::string& model, const char* who,
+                  const Batch& batch) const {
+    return only(assembly.apply_model(b, model, model_inputs(assembly, model, input, batch)), who);
+  }
+
   static Value scaled(Builder& b, Value x, Value factor) { return b.apply1("scale", nullptr, {x, factor}); }
 
   static Value half_squares(Builder& b, Value s, Value t) {

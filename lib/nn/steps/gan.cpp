@@ -51,10 +51,15 @@ struct Gan final : Step {
     assembly.give_output(b, generator, fake);
   }
 
+  /// One generated sample for each of the batch, the same as in evaluation.
+  void predict(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
+    assembly.give_output(b, generator, generated(b, assembly, program, batch.field(input)));
+  }
+
  private:
   /// G(z), as large as the real samples. Evaluation draws by the batch's place in its split, so that it is repeatable.
   Value generated(Builder& b, const Assembly& assembly, const StepProgram& program, Value real) const {
-    const bool evaluates = program.phase == Phase::evaluate;
+    const bool evaluates = !program.trains();
     const Value index = evaluates ? b.graph().scalar("position", DType::i64) : b.step();
     const std::uint64_t stream =
         b.random_stream(fmt::format("gan.{}.{}", evaluates ? std::string(program.split) : "noise", program.entry));

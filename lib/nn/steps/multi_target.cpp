@@ -43,11 +43,7 @@ struct MultiTarget final : Step {
 
   void build(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
     refuse_single(assembly);
-    const Values outputs = assembly.apply_model(b, model, model_inputs(assembly, model, input, batch));
-    if (outputs.size() != targets.size()) {
-      fail(ErrorKind::config, "step.targets has {} and the model {}; let the graph's `outputs` name one for each",
-           counted(targets.size(), "field"), counted(outputs.size(), "output"));
-    }
+    const Values outputs = outputs_of(b, assembly, batch);
     Value objective, mean;
     for (std::size_t k = 0; k < outputs.size(); ++k) {
       const auto& [field, target] = targets.items[k];
@@ -63,6 +59,14 @@ struct MultiTarget final : Step {
     if (program.phase != Phase::evaluate) assembly.optimize(b, objective, program.phase);
   }
 
+  void predict(Builder& b, Assembly& assembly, const StepProgram&, const Batch& batch) const override {
+    const Values outputs = outputs_of(b, assembly, batch);
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const std::string& field = targets.items[k].first;
+      b.graph().output("output/" + field, batch.in_own_unit(b, field, outputs[k]));
+    }
+  }
+
   std::vector<LabelledLoss> losses(const Component<Loss>*) const override {
     std::vector<LabelledLoss> all;
     for (const auto& [field, target] : targets)
@@ -75,6 +79,13 @@ struct MultiTarget final : Step {
     Value objective;
     Value mean;
   };
+
+  Values outputs_of(Builder& b, const Assembly& assembly, const Batch& batch) const {
+    Values outputs = assembly.apply_model(b, model, model_inputs(assembly, model, input, batch));
+    if (outputs.size() == targets.size()) return outputs;
+    fail(ErrorKind::config, "step.targets has {} and the model {}; let the graph's `outputs` name one for each",
+         counted(targets.size(), "field"), counted(outputs.size(), "output"));
+  }
 
   static Value sum(Builder& b, Value so_far, Value term) {
     return so_far ? b.apply1("add", nullptr, {so_far, term}) : term;

@@ -19,7 +19,7 @@ struct Reconstruction final : Step {
 
   void build(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
     const Value given = batch.field(input);
-    const Value output = only(assembly.apply_model(b, model, {given}), "reconstruction");
+    const Value output = output_of(b, assembly, given);
     const Component<Loss>& loss_component = assembly.required_loss("reconstruction");
     const Value loss = located(
         loss_component.source(), [] { return "loss"; }, [&] { return loss_component->build(b, output, given); });
@@ -28,7 +28,15 @@ struct Reconstruction final : Step {
     if (program.phase == Phase::evaluate) return assembly.give_output(b, model, answer);
     assembly.optimize(b, labelled_objective(b, assembly, program.phase, batch, input, output, loss), program.phase);
   }
+  void predict(Builder& b, Assembly& assembly, const StepProgram&, const Batch& batch) const override {
+    assembly.give_output(b, model, batch.in_own_unit(b, input, output_of(b, assembly, batch.field(input))));
+  }
   std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override { return single_loss(loss, input); }
+
+ private:
+  Value output_of(Builder& b, const Assembly& assembly, Value given) const {
+    return only(assembly.apply_model(b, model, {given}), "reconstruction");
+  }
 };
 
 const Register<Step, Reconstruction> registered{"reconstruction"};

@@ -22,8 +22,7 @@ struct Supervised final : Step {
   }
 
   void build(Builder& b, Assembly& assembly, const StepProgram& program, const Batch& batch) const override {
-    const Value output =
-        only(assembly.apply_model(b, model, model_inputs(assembly, model, input, batch)), "supervised training");
+    const Value output = output_of(b, assembly, batch);
     const Value loss = labelled_loss(b, assembly, "supervised", batch, target, output);
     const Value weight = (*assembly.loss)->weight(b, batch.field(target));
     report_loss(b, assembly, program.split, "loss", batch, loss, weight);
@@ -32,7 +31,15 @@ struct Supervised final : Step {
     const Value objective = labelled_objective(b, assembly, program.phase, batch, target, output, loss);
     assembly.optimize(b, objective, program.phase, {}, weight);
   }
+  void predict(Builder& b, Assembly& assembly, const StepProgram&, const Batch& batch) const override {
+    assembly.give_output(b, model, batch.in_own_unit(b, target, output_of(b, assembly, batch)));
+  }
   std::vector<LabelledLoss> losses(const Component<Loss>* loss) const override { return single_loss(loss, target); }
+
+ private:
+  Value output_of(Builder& b, const Assembly& assembly, const Batch& batch) const {
+    return only(assembly.apply_model(b, model, model_inputs(assembly, model, input, batch)), "supervised training");
+  }
 };
 
 const Register<Step, Supervised> registered{"supervised"};

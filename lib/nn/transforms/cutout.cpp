@@ -14,6 +14,7 @@ struct Cutout final : Transform {
         .field("fill", &Cutout::fill, "Value of the square, as images are at this place in the list.")
         .example("{type: cutout, size: 8}");
   }
+  bool random() const override { return true; }
   Value build(Builder& b, Value x) const override {
     expect_images("cutout", x);
     CutoutAttributes attributes;

@@ -22,6 +22,7 @@ struct RandomCrop final : Transform {
     if (!size && padding == Pair<std::int64_t>{0, 0})
       diagnostics.error(node, "without 'size' or 'padding' there is nothing to crop.");
   }
+  bool random() const override { return true; }
   Value build(Builder& b, Value x) const override {
     expect_images("random_crop", x);
     const Pair<std::int64_t> window = size.value_or(Pair<std::int64_t>{x.dim(2), x.dim(3)});

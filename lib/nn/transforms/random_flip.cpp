@@ -26,6 +26,7 @@ struct RandomFlip final : Transform {
         .field("direction", &RandomFlip::direction, "Horizontal swaps left and right, vertical top and bottom.")
         .example("random_flip");
   }
+  bool random() const override { return true; }
   Value build(Builder& b, Value x) const override {
     expect_images("random_flip", x);
     RandomFlipAttributes attributes;

@@ -23,6 +23,7 @@ struct Translate final : Transform {
   void check(Diagnostics& diagnostics, const Node& node) const {
     if (pixels.has_value() == fraction.has_value()) diagnostics.error(node, "give either 'pixels' or 'fraction'.");
   }
+  bool random() const override { return true; }
   Value build(Builder& b, Value x) const override {
     expect_images("translate", x);
     RandomCropAttributes attributes;
