@@ -204,6 +204,7 @@ void Blueprint::check_results(Diagnostics& problems) {
   for (const std::string& split : spec_.results->splits) {
     if (!data_.contains(split)) continue;
     for (const auto& [name, package] : spec_.results->packages) {
+      if (!package->is_of(split)) continue;
       try {
         package->begin(predictions(split, target_of(spec_, spec_.results->target)));
       } catch (const Error& error) {
