@@ -28,10 +28,11 @@ class Fetch final : public Command {
               fetched.what.step < 0 ? std::string("no checkpoint yet")
                                     : fmt::format("the newest checkpoint is of step {}", fetched.what.step));
     if (globals.json) {
-      print_json({{"run", fetched.folder.string()},
-                  {"files", fetched.what.files},
-                  {"bytes", fetched.what.bytes},
-                  {"step", fetched.what.step < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(fetched.what.step)}});
+      print_json(
+          {{"run", fetched.folder.string()},
+           {"files", fetched.what.files},
+           {"bytes", fetched.what.bytes},
+           {"step", fetched.what.step < 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(fetched.what.step)}});
     } else {
       print(fetched.folder.string() + "\n");
     }

@@ -13,8 +13,9 @@ class Push final : public Command {
  public:
   void declare(Arguments& arguments) override {
     arguments.positional("RUN", run_, "The run directory.");
-    arguments.option("--to", options_.to, "URL",
-                     "The store, below which the run lies as <project>/<name>-<n>; by default as the run's `remote` says.");
+    arguments.option(
+        "--to", options_.to, "URL",
+        "The store, below which the run lies as <project>/<name>-<n>; by default as the run's `remote` says.");
     arguments.overrides(options_.overrides);
     arguments.example("trainctl push runs/examples/fashion-mnist-lenet-1");
     arguments.example("trainctl push runs/examples/fashion-mnist-lenet-1 --to s3://bucket/runs");

@@ -13,7 +13,8 @@ class Resume final : public Command {
     arguments.option("--more", more_, "DURATION",
                      "Train longer than trainer.max by so much, as in --more \"10 epochs\".");
     arguments.flag("--force", options_.force, "Take changes that may change the results.");
-    arguments.option("--output", output_, "DIR", "With a URL: the run directory; by default runs/<project>/<name>-<n>.");
+    arguments.option("--output", output_, "DIR",
+                     "With a URL: the run directory; by default runs/<project>/<name>-<n>.");
     arguments.device(options_.device);
     arguments.example("trainctl resume runs/examples/fashion-mnist-lenet-1");
     arguments.example("trainctl resume runs/examples/fashion-mnist-lenet-1 --more \"10 epochs\"");
@@ -22,10 +23,11 @@ class Resume final : public Command {
 
   int run(const Globals& globals) override {
     const bool is_url = is_remote_url(run_);
-    if (!is_url && !output_.empty()) fail(ErrorKind::usage, "--output: goes with the URL of a copy; a run stays in place");
+    if (!is_url && !output_.empty())
+      fail(ErrorKind::usage, "--output: goes with the URL of a copy; a run stays in place");
     if (!more_.empty()) options_.more = parse_progress(more_);
     options_.argv = globals.argv;
-    return run_and_show(globals, [&](Observer& observer) { 
+    return run_and_show(globals, [&](Observer& observer) {
       options_.run = is_url ? fetched() : std::filesystem::path(run_);
       return resume(options_, observer);
     });

@@ -105,10 +105,11 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
   std::size_t copies = 0;
   for (const Storage& storage : largest->plan.storages)
     copies += storage.kind == Storage::Kind::working_copy ? storage.bytes : 0;
-  text += fmt::format("memory\n  data {}, state {}, working copies {}, arena {}; in all {}\n",
-                      human_bytes(static_cast<double>(data)), human_bytes(static_cast<double>(state)),
-                      human_bytes(static_cast<double>(copies)), human_bytes(static_cast<double>(largest->plan.arena_bytes)),
-                      human_bytes(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
+  text +=
+      fmt::format("memory\n  data {}, state {}, working copies {}, arena {}; in all {}\n",
+                  human_bytes(static_cast<double>(data)), human_bytes(static_cast<double>(state)),
+                  human_bytes(static_cast<double>(copies)), human_bytes(static_cast<double>(largest->plan.arena_bytes)),
+                  human_bytes(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
   for (const std::string& split : blueprint.splits()) {
     if (!blueprint.streams(split)) continue;
     text += fmt::format("  data.{}: {} of samples, read batch by batch\n", split,
@@ -120,7 +121,8 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
     text += fmt::format("  peak of the arena: {} at {} {} ({})\n", human_bytes(static_cast<double>(peak.bytes)),
                         step.op->name(), step.path, largest->key.text());
     for (std::size_t i = 0; i < std::min<std::size_t>(peak.live.size(), 12); ++i) {
-      text += fmt::format("    {:>10}  {}\n", human_bytes(static_cast<double>(peak.live[i]->bytes)), peak.live[i]->name);
+      text +=
+          fmt::format("    {:>10}  {}\n", human_bytes(static_cast<double>(peak.live[i]->bytes)), peak.live[i]->name);
     }
     if (peak.live.size() > 12) text += fmt::format("    and {} smaller\n", peak.live.size() - 12);
   }

@@ -99,9 +99,10 @@ void RunCopies::wait(double seconds) {
     log::info("{}: everything is copied", mirror_->url());
     return;
   }
-  const std::string why = !end.reason.empty()      ? end.reason
-                          : patience.hurried()     ? "a signal ended the wait"
-                                                   : fmt::format("not done within {}", human_duration(monotonic_seconds() - begin_s));
+  const std::string why = !end.reason.empty() ? end.reason
+                          : patience.hurried()
+                              ? "a signal ended the wait"
+                              : fmt::format("not done within {}", human_duration(monotonic_seconds() - begin_s));
   log::warn("{}: {} files ({}) are not copied: {}. Missing: {}. `trainctl push {}` copies them, as does a resume",
             mirror_->url(), end.left.files, human_bytes(static_cast<double>(end.left.bytes)), why,
             names_text(end.missing), paths_.root.string());

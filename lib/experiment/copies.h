@@ -24,8 +24,8 @@ class RunCopies {
 
   /// Passes on what it is told, and has copied what is new.
   Observer& observer() { return *observer_; }
-  /// Works, then waits for what is not copied yet: after the end as long as `remote.wait` says, after a stop or a failure
-  /// `remote.stop_wait`. What is missing then is told, with what to do; the result stands.
+  /// Works, then waits for what is not copied yet: after the end as long as `remote.wait` says, after a stop or a
+  /// failure `remote.stop_wait`. What is missing then is told, with what to do; the result stands.
   RunResult until_copied(const std::function<RunResult()>& work);
 
  private:

@@ -150,7 +150,8 @@ fs::path folder_to_resume(const FetchOptions& options) {
   const std::int64_t step = here.empty() ? -1 : here.front().step;
   if (there.newest_step > step) {
     fail(ErrorKind::usage,
-         "{}: is at step {}, and the copy at {} is at step {}; name another folder with --output to go on with the copy, "
+         "{}: is at step {}, and the copy at {} is at step {}; name another folder with --output to go on with the "
+         "copy, "
          "or go on from here by `trainctl resume {}`",
          folder.string(), std::max<std::int64_t>(step, 0), options.url, there.newest_step, folder.string());
   }

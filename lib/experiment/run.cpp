@@ -320,7 +320,12 @@ RunResult train(const TrainOptions& options, Observer& observer) {
       }
       log::info("continuing {}", run.string());
       spec.fitted = old.fitted;
-      const Continue how{&spec,   false,  options.device, options.argv, "train", experiment.original,
+      const Continue how{&spec,
+                         false,
+                         options.device,
+                         options.argv,
+                         "train",
+                         experiment.original,
                          old.trainer.max != spec.trainer.max};
       return continue_copied(directory, how, observer);
     }

@@ -26,7 +26,8 @@ struct TemporaryPath {
 std::int64_t newest_step(const std::vector<RemoteObject>& objects, std::size_t prefix) {
   std::int64_t newest = -1;
   for (const RemoteObject& object : objects) {
-    if (const auto step = checkpoint_step(std::string_view(object.key).substr(prefix))) newest = std::max(newest, *step);
+    if (const auto step = checkpoint_step(std::string_view(object.key).substr(prefix)))
+      newest = std::max(newest, *step);
   }
   return newest;
 }
@@ -72,10 +73,11 @@ void Copier::claim() {
     const std::int64_t there = newest_step(objects, prefix);
     const auto here = CheckpointStore(paths_.checkpoints()).list();
     if (there > (here.empty() ? -1 : here.front().step)) {
-      throw PlaceTaken(fmt::format(
-          "{}: this run has gone on elsewhere ({}, since {}), to step {}; go on with that by `trainctl resume {} --output "
-          "DIR`, or copy this one to another place",
-          url(), marker->host, marker->since, there, url()));
+      throw PlaceTaken(
+          fmt::format("{}: this run has gone on elsewhere ({}, since {}), to step {}; go on with that by `trainctl "
+                      "resume {} --output "
+                      "DIR`, or copy this one to another place",
+                      url(), marker->host, marker->since, there, url()));
     }
     log::info("{}: taken over from {}", url(), marker->host);
   }

@@ -17,8 +17,8 @@ class PlaceTaken : public Error {
   explicit PlaceTaken(const std::string& message) : Error(ErrorKind::usage, message) {}
 };
 
-/// Brings a place in a store to what a run's folder holds. A round puts what is new or changed, in an order in which what
-/// is there can be resumed from at any moment:
+/// Brings a place in a store to what a run's folder holds. A round puts what is new or changed, in an order in which
+/// what is there can be resumed from at any moment:
 ///   1. what a checkpoint needs to be as far as itself (steps.jsonl, events.jsonl) and what never changes;
 ///   2. the newest checkpoint, the best one, and one of the others, newest first: what retention lets go before its
 ///      turn is never sent;
@@ -46,8 +46,8 @@ class Copier {
   /// Makes the place this folder's. PlaceTaken if it is another run's, or if another folder of this run has brought a
   /// newer checkpoint there. Writes nothing to the run's folder that stays.
   void claim();
-  /// One round, after claim(). `leave` is asked between objects. A RemoteError ends the round; PlaceTaken if the place has
-  /// become another folder's since; an environment Error if another process copies this run now.
+  /// One round, after claim(). `leave` is asked between objects. A RemoteError ends the round; PlaceTaken if the place
+  /// has become another folder's since; an environment Error if another process copies this run now.
   Round round(const std::function<bool()>& leave);
   /// How many objects were put so far.
   std::size_t copied() const { return copied_; }

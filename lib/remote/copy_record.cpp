@@ -61,8 +61,8 @@ std::optional<CopyRecord> CopyRecord::read(const RunPaths& paths) {
 }
 
 void CopyRecord::write(const RunPaths& paths) const {
-  Json json{{"format", record_format}, {"version", version}, {"run", run},
-            {"copy", copy},            {"key", key},         {"places", Json::object()}};
+  Json json{{"format", record_format}, {"version", version}, {"run", run}, {"copy", copy}, {"key", key},
+            {"places", Json::object()}};
   for (const auto& [url, place] : places) {
     Json& entry = json["places"][url];
     entry["missing"] = place.missing;
@@ -74,8 +74,8 @@ void CopyRecord::write(const RunPaths& paths) const {
 }
 
 std::string CopyMarker::to_json() const {
-  const Json json{{"format", marker_format}, {"version", version}, {"run", run},
-                  {"copy", copy},            {"host", host},       {"since", since}};
+  const Json json{{"format", marker_format}, {"version", version}, {"run", run}, {"copy", copy}, {"host", host},
+                  {"since", since}};
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -40,7 +40,7 @@ struct CopyRecord {
 struct CopyMarker {
   std::string run;
   std::string copy;
-  std::string host;   ///< for people: who wrote it, and since when
+  std::string host;  ///< for people: who wrote it, and since when
   std::string since;
 
   std::string to_json() const;

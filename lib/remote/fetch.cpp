@@ -51,7 +51,8 @@ void make_folders(const fs::path& folder) {
 /// A folder beside the target that becomes it, or goes.
 class Staging {
  public:
-  explicit Staging(const fs::path& target) : path_(target.parent_path() / ("." + target.filename().string() + ".fetch")) {
+  explicit Staging(const fs::path& target)
+      : path_(target.parent_path() / ("." + target.filename().string() + ".fetch")) {
     make_folders(path_);
     lock_.emplace(RunPaths{path_}.lock());  // held by another fetch: an environment Error
     for (const auto& entry : fs::directory_iterator(path_)) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "base/file.h"
 #include "base/sha256.h"
@@ -47,6 +48,8 @@ class FolderStore final : public ObjectStore {
     std::error_code error;
     fs::create_directories(target.parent_path(), error);
     if (error) fail_there(target.parent_path(), "create the folder", error.value());
+    // What a killed process left: of those that put, only one at a time works below a run's key.
+    if (std::exchange(clean_, {}) != target.parent_path()) remove_temporaries(target.parent_path());
     const Fd from(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!from) fail_io(file, "open", errno);
     struct stat info {};
@@ -57,6 +60,7 @@ class FolderStore final : public ObjectStore {
     if (digest(temporary.path, bytes) != sent) damaged(target);
     if (::rename(temporary.path.c_str(), target.c_str()) != 0) fail_there(target, "replace", errno);
     sync_folders(target.parent_path());
+    clean_ = target.parent_path();
   }
 
   void get(std::string_view key, const fs::path& file) override {
@@ -140,9 +144,9 @@ class FolderStore final : public ObjectStore {
     std::error_code error;
     if (fs::is_directory(root_, error)) return;
     if (error && is_passing(error.value())) fail_there(root_, "look into the folder", error.value());
-    throw RemoteError(RemoteError::Cause::refused,
-                      fmt::format("{}: there is no such folder; mount or create it, or change remote.path",
-                                  root_.string()));
+    throw RemoteError(
+        RemoteError::Cause::refused,
+        fmt::format("{}: there is no such folder; mount or create it, or change remote.path", root_.string()));
   }
 
   void refuse_if_cancelled() const {
@@ -208,6 +212,7 @@ class FolderStore final : public ObjectStore {
   }
 
   fs::path root_;
+  fs::path clean_;  ///< the folder of the last put, unless that failed
   std::atomic<bool> cancelled_{false};
 };
 

@@ -14,9 +14,9 @@
 
 namespace trainctl {
 
-/// Whoever trains only calls notify(). Rounds of copying begin at most every `every_s`; where one fails, it is tried again
-/// after pauses that grow, and that is told when it begins and when it ends. The thread runs when no other wants the
-/// processor (SCHED_IDLE), until finish() waits for it.
+/// Whoever trains only calls notify(). Rounds of copying begin at most every `every_s`; where one fails, it is tried
+/// again after pauses that grow, and that is told when it begins and when it ends. The thread runs when no other wants
+/// the processor (SCHED_IDLE), until finish() waits for it.
 class Mirror {
  public:
   struct Options {
@@ -57,7 +57,8 @@ class Mirror {
   void work_in_background();
   /// Rounds one after another, until all is there or it is of no use.
   void work_to_the_end();
-  /// A round, after claim() if need be, or that alone. False if it failed; pause_s_ then says how long not to try again.
+  /// A round, after claim() if need be, or that alone. False if it failed; pause_s_ then says how long not to try
+  /// again.
   bool attempt(bool claim_alone);
   /// Hands a failure to a claim() that waits; false if none does.
   bool pass_on(std::exception_ptr failure);
@@ -84,7 +85,7 @@ class Mirror {
 
   // The thread's own, to be read when it has ended.
   bool claimed_ = false;
-  bool complete_ = false, more_ = false, stuck_ = false;    ///< of the last round
+  bool complete_ = false, more_ = false, stuck_ = false;  ///< of the last round
   bool failing_ = false, refused_ = false, useless_ = false;
   double pause_s_ = 0.0;
   std::string failure_;

@@ -27,8 +27,8 @@ struct RunFile {
 /// The stamp of a regular file; nothing if there is none.
 std::optional<FileStamp> stamp_of(const std::filesystem::path& path);
 
-/// All files of a run but links, hidden ones, locks and the record of copies; sorted by name. What vanishes meanwhile is
-/// left out; an environment Error if a folder cannot be read, so that no file seems to be gone that is not.
+/// All files of a run but links, hidden ones, locks and the record of copies; sorted by name. What vanishes meanwhile
+/// is left out; an environment Error if a folder cannot be read, so that no file seems to be gone that is not.
 std::vector<RunFile> run_files(const RunPaths& paths);
 
 /// The step of "checkpoints/step-00000469.h5"; nothing for any other name.

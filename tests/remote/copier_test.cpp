@@ -70,8 +70,8 @@ TEST_CASE("what a checkpoint needs goes before it, the newest and the best befor
   const Copier::Round first = copier.round(stay);
   CHECK(!first.complete);
   CHECK(first.more);
-  const std::vector<std::string> order{"put copy.json", "put config.yaml",  "put steps.jsonl", put(50),
-                                       put(20),         put(40),            "put history.json", "put log.txt"};
+  const std::vector<std::string> order{"put copy.json", "put config.yaml", "put steps.jsonl",  put(50),
+                                       put(20),         put(40),           "put history.json", "put log.txt"};
   CHECK(store.calls == order);
   round_until_complete(copier);
   CHECK(place_of(store, put(30)) < place_of(store, put(10)));

@@ -124,8 +124,8 @@ TEST_CASE("a damaged checkpoint is left out, and the one before it counts") {
 TEST_CASE("objects whose names lead elsewhere are not fetched") {
   CopiedRun run;
   const TempFolder machine;
-  for (const char* name : {"../../evil", "/evil", "a//evil", "./evil", "run.lock", "remote.json", "a/../evil", ".evil",
-                           "a\nevil"})
+  for (const char* name :
+       {"../../evil", "/evil", "a//evil", "./evil", "run.lock", "remote.json", "a/../evil", ".evil", "a\nevil"})
     run.store.objects["project/cnn-1/" + std::string(name)] = "evil";
   fetch_run(run.store, sample_key, machine / "runs/cnn-1");
   for (const auto& entry : fs::recursive_directory_iterator(machine.path()))
@@ -162,5 +162,6 @@ TEST_CASE("URLs of stores and of runs") {
   for (const char* url : {"file:///cnn-1", "nowhere", "s3:/b/p/cnn-1", "file://", "://a/b/c/d"})
     CHECK_THROWS_AS(remote_run_at(url), Error);
   CHECK_THROWS_WITH_AS(remote_at("ftp://host/x"), doctest::Contains("file://"), Error);
-  CHECK_THROWS_WITH_AS(remote_at(base, {.set = {"remote.pathh=3"}, .unset = {}}), doctest::Contains("path"), ConfigError);
+  CHECK_THROWS_WITH_AS(remote_at(base, {.set = {"remote.pathh=3"}, .unset = {}}), doctest::Contains("path"),
+                       ConfigError);
 }

@@ -37,6 +37,10 @@ TEST_CASE("a folder keeps objects as files") {
   CHECK(read_file(folder / "copies/p/r-1/a") == large);
   write_file_atomic(folder / "copies/p/r-1/.a.17.tmp", "half");
 
+  const auto next = remote_at("file://" + (folder / "copies").string())->open();
+  next->put("p/r-1/a", folder / "a");
+  CHECK(!fs::exists(folder / "copies/p/r-1/.a.17.tmp"));  // of one that was killed
+
   const auto list = store->list("p/r-1/");
   REQUIRE(list.size() == 2);
   CHECK(list[0].key == "p/r-1/a");

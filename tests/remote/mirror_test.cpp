@@ -77,7 +77,8 @@ TEST_CASE("a claim that somebody has to act on is thrown, one without an answer 
     store.before = [&](const std::string&) { store.hang(); };
     CHECK(!mirror(store, run)->claim(0.01));  // and its end does not hang
   }
-  CHECK(!std::filesystem::exists(run.paths.root / CopyRecord::file_name) == !store.objects.contains("project/cnn-1/log.txt"));
+  CHECK(!std::filesystem::exists(run.paths.root / CopyRecord::file_name) ==
+        !store.objects.contains("project/cnn-1/log.txt"));
 }
 
 TEST_CASE("failures are tried again until they end") {
