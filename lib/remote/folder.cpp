@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t piece_bytes = 1 << 20;
+/// Small enough for a cache, and for no one to wait long while the kernel copies it.
+constexpr std::size_t piece_bytes = 128 << 10;
 
 /// Whether the same call may succeed soon: a server of files that does not answer, for one.
 bool is_passing(int code) {
