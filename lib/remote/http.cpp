@@ -129,6 +129,9 @@ HttpFault fault_of(CURLcode code, const char* text) {
     case CURLE_OPERATION_TIMEDOUT:
       fault.kind = HttpFault::Kind::stalled;
       break;
+    case CURLE_SSL_CONNECT_ERROR:
+      fault.message += " (does the endpoint speak https?)";
+      break;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:

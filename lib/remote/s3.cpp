@@ -66,16 +66,18 @@ struct S3 final : Remote {
   }
 
   void check(Diagnostics& diagnostics, const Node& node) const {
-    const auto note = [&](const char* field, const std::string& value, const std::string& fault, bool show = true) {
+    const auto note = [&](const char* field, const std::string& value, const std::string& fault) {
       if (fault.empty()) return;
       const Diagnostics::Scope scope(diagnostics, field);
       const Node* written = node.find(field);
-      diagnostics.error(written ? *written : node,
-                        show ? fmt::format("{}, got '{}'.", fault, printable(value)) : fault + '.');
+      Source source = written ? written->source() : node.source();
+      if (value.find('@') == std::string::npos) return diagnostics.error(source, fmt::format("{}, got '{}'.", fault, printable(value)));
+      source.column = 0;  // so that the line is not shown: it holds a password
+      diagnostics.error(source, fault + '.');
     };
     note("bucket", bucket, bucket_fault(bucket));
     if (!prefix.empty()) note("prefix", prefix, key_fault(prefix));
-    if (endpoint) note("endpoint", *endpoint, endpoint_fault(*endpoint), endpoint->find('@') == std::string::npos);
+    if (endpoint) note("endpoint", *endpoint, endpoint_fault(*endpoint));
     if (region) note("region", *region, region_fault(*region));
   }
 

@@ -88,9 +88,8 @@ std::string advice(std::string_view code, const HttpResponse& response, const st
   if (code == "RequestTimeTooSkewed") return skew_text(response);
   if (is_one_of(code, "AccessDenied", "AllAccessDisabled", "AccountProblem"))
     return fmt::format(
-        "{} does not allow this with {}: the owner of the bucket '{}' has to permit reading, writing, listing and "
-        "deleting below '{}'",
-        host, credentials.origin, place.bucket, place.prefix);
+        "{} does not allow this with {}: the bucket's owner has to permit reading, writing, listing and deleting in {}",
+        host, credentials.origin, place.name(""));
   if (code == "NoSuchBucket")
     return fmt::format("{} has no bucket '{}': create it, or check `bucket`, `endpoint` and `region` ({})", host,
                        place.bucket, place.region);
@@ -151,8 +150,9 @@ S3Problem s3_problem(const HttpResponse& response, const S3Place& place, const A
   S3Problem problem{.code = error ? error->value("Code") : "", .text = {}};
   const std::string code = problem.code.empty() ? code_of_status(response.status) : problem.code;
   const std::string said = error ? cleaned(error->value("Message")) : "";
-  std::string answer = fmt::format("{} answers {}", host_of(place), response.status);
-  if (!problem.code.empty()) answer += ' ' + cleaned(problem.code);
+  std::string short_answer = std::to_string(response.status);
+  if (!problem.code.empty()) short_answer += ' ' + cleaned(problem.code);
+  std::string answer = fmt::format("{} answers {}", host_of(place), short_answer);
   if (!said.empty()) answer += fmt::format(" (\"{}\")", said);
 
   problem.credentials = is_one_of(code, "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken",
@@ -172,7 +172,8 @@ S3Problem s3_problem(const HttpResponse& response, const S3Place& place, const A
     problem.text = code == "NoSuchUpload" ? "the store no longer knows of the upload" : "there is no such object";
   } else if (const std::string known = advice(code, response, error, place, credentials); !known.empty()) {
     problem.cause = Cause::refused;
-    problem.text = fmt::format("{}; {}", known, answer);
+    // Who may do what is the one thing that the server knows better.
+    problem.text = code == "AccessDenied" ? fmt::format("{}; {}", known, answer) : fmt::format("{} ({})", known, short_answer);
   } else if (is_passing(response, code)) {
     problem.again = true;
     problem.retry_after_s = retry_after_s(response);

@@ -1,7 +1,7 @@
 // What s3_test.py drives: one store, one command after the other.
 //   remote_tool CONFIG.yaml < COMMANDS > ANSWERS
 // A command is a line: put KEY FILE | get KEY FILE | find KEY | list [PREFIX] | remove KEY | cancel_after SECONDS. An
-// answer is a line of JSON: {"seconds", "cpu_seconds"} with what came of it, or with "cause" and "message".
+// answer is a line of JSON: {"seconds", "cpu_seconds", "peak_bytes"} with what came of it, or with "cause" and "message".
 #include <sys/resource.h>
 
 #include <chrono>
@@ -33,6 +33,12 @@ double cpu_seconds() {
     return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+std::int64_t peak_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * std::int64_t{1024};
 }
 
 const char* name(RemoteError::Cause cause) {
@@ -87,6 +93,7 @@ int main(int, char** arguments) {
         answer = {{"cause", "other"}, {"message", error.what()}};
       }
       answer["seconds"] = monotonic_seconds() - start;
+      answer["peak_bytes"] = peak_bytes();
       answer["cpu_seconds"] = cpu_seconds() - start_cpu;
       std::cout << answer.dump() << std::endl;
     }
