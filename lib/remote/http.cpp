@@ -13,6 +13,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/libraries.h"
 #include "base/text.h"
@@ -40,6 +41,10 @@ struct Exchange {
   HttpResponse& response;
   Cancellation& cancellation;
   CURL* curl;
+  double stall_s;
+  curl_off_t moved = 0;  // bytes, both ways
+  double moved_at_s = monotonic_seconds();
+  bool stalled = false;
   std::uint64_t sent = 0;
   bool begun = false;              // the sink knows of the answer
   std::exception_ptr thrown = {};  // by a file or the sink
@@ -116,8 +121,16 @@ std::size_t take_header(char* bytes, std::size_t size, std::size_t count, void* 
   return line.size();
 }
 
-int poll_cancel(void* data, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  return static_cast<Exchange*>(data)->cancellation.cancelled() ? 1 : 0;
+// libcurl's own limit of speed looks at averages over several seconds; this one sees each byte.
+int watch(void* data, curl_off_t, curl_off_t received, curl_off_t, curl_off_t sent) {
+  auto& exchange = *static_cast<Exchange*>(data);
+  const double now_s = monotonic_seconds();
+  if (exchange.moved != received + sent) {
+    exchange.moved = received + sent;
+    exchange.moved_at_s = now_s;
+  }
+  exchange.stalled = now_s - exchange.moved_at_s > exchange.stall_s;
+  return exchange.stalled || exchange.cancellation.cancelled() ? 1 : 0;
 }
 
 HttpFault fault_of(CURLcode code, const char* text) {
@@ -209,8 +222,6 @@ void set_connection(Options& options, const HttpOptions& wanted, double limit_s)
   options.set(CURLOPT_USERAGENT, ("trainctl/" + version_text()).c_str());
   if (!wanted.ca_file.empty()) options.set(CURLOPT_CAINFO, wanted.ca_file.c_str());
   options.set(CURLOPT_CONNECTTIMEOUT_MS, milliseconds(std::min(wanted.connect_s, wanted.stall_s)));
-  options.set(CURLOPT_LOW_SPEED_LIMIT, 1L);
-  options.set(CURLOPT_LOW_SPEED_TIME, std::max(1L, std::lround(wanted.stall_s)));
   if (limit_s > 0) options.set(CURLOPT_TIMEOUT_MS, milliseconds(limit_s));
 }
 
@@ -240,7 +251,7 @@ void set_request(Options& options, Exchange& exchange) {
   options.set(CURLOPT_WRITEDATA, &exchange);
   options.set(CURLOPT_HEADERFUNCTION, take_header);
   options.set(CURLOPT_HEADERDATA, &exchange);
-  options.set(CURLOPT_XFERINFOFUNCTION, poll_cancel);
+  options.set(CURLOPT_XFERINFOFUNCTION, watch);
   options.set(CURLOPT_XFERINFODATA, &exchange);
   options.set(CURLOPT_NOPROGRESS, 0L);
 }
@@ -285,7 +296,11 @@ HttpResponse HttpClient::perform(const HttpRequest& request, const HttpSigning& 
     return response;
   }
   CURL* const curl = handle_->curl;
-  Exchange exchange{.request = request, .response = response, .cancellation = cancellation_, .curl = curl};
+  Exchange exchange{.request = request,
+                    .response = response,
+                    .cancellation = cancellation_,
+                    .curl = curl,
+                    .stall_s = options_.stall_s};
   std::array<char, CURL_ERROR_SIZE> error{};
   const HeaderList headers = header_list(request.headers);
 
@@ -300,7 +315,12 @@ HttpResponse HttpClient::perform(const HttpRequest& request, const HttpSigning& 
 
   curl_easy_reset(curl);  // it must not point into what ends here
   if (exchange.thrown) std::rethrow_exception(exchange.thrown);
-  if (code != CURLE_OK) response.fault = fault_of(code, error.data());
+  if (exchange.stalled) {
+    const std::string text = fmt::format("nothing came or went for {}", human_duration(options_.stall_s));
+    response.fault = HttpFault{HttpFault::Kind::stalled, text};
+  } else if (code != CURLE_OK) {
+    response.fault = fault_of(code, error.data());
+  }
   return response;
 }
 

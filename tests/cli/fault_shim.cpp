@@ -1,5 +1,5 @@
-// Preloaded by exactness_test.py: counts the calls that write files, and at one of them kills the process or lets the call
-// fail. And by s3_test.py: sets the clock.
+// Preloaded by exactness_test.py: counts the calls that write files, and at one of them kills the process or lets the
+// call fail. And by s3_test.py: sets the clock.
 //   FAULT_AT=n        the call, from 1
 //   FAULT_KIND=kill|ENOSPC|EIO
 //   FAULT_COUNT=file  where the number of calls is written at the end

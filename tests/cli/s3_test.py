@@ -37,27 +37,31 @@ def is_complete(method, path):
     return method == "POST" and "uploadId=" in path
 
 
-class S3Test(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.certificate = cls.make_certificate()
-        cls.server = Server(https=cls.certificate)
-        cls.addClassCleanup(cls.server.close)
-        cls.proxy = Proxy(cls.server)
-        cls.addClassCleanup(cls.proxy.close)
-        cls.random = os.urandom(24 * MIB)
+class Shared:
+    """What all tests use: starting a server takes a second."""
 
-    @classmethod
-    def make_certificate(cls):
-        if not shutil.which("openssl"):
-            return None
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="trainctl-ca-"))
-        cls.addClassCleanup(shutil.rmtree, folder, ignore_errors=True)
-        paths = folder / "server.crt", folder / "server.key"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
-                        "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
-        return paths
 
+def setUpModule():
+    Shared.certificate = make_certificate()
+    Shared.server = Server(https=Shared.certificate)
+    unittest.addModuleCleanup(Shared.server.close)
+    Shared.proxy = Proxy(Shared.server)
+    unittest.addModuleCleanup(Shared.proxy.close)
+    Shared.random = os.urandom(24 * MIB)
+
+
+def make_certificate():
+    if not shutil.which("openssl"):
+        return None
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="trainctl-ca-"))
+    unittest.addModuleCleanup(shutil.rmtree, folder, ignore_errors=True)
+    paths = folder / "server.crt", folder / "server.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+    return paths
+
+
+class S3Test(Shared, unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="trainctl-s3-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -408,7 +412,7 @@ class Faults(S3Test):
 
         def crash():
             self.server.stop(kill=True)
-            threading.Timer(0.5, self.server.start).start()
+            threading.Timer(0.1, self.server.start).start()
 
         self.proxy.reset(Rule(is_part, skip=2, then=crash))
         self.assert_done(self.run_one("put k f", retries=6))
@@ -428,7 +432,7 @@ class Faults(S3Test):
         self.file("f", b"content")
         self.proxy.reset(Rule(anything, times=9, stall=4))
         answer = self.run_one("put k f", retries=0, timeout="1 s")
-        self.assert_fails(answer, "unreachable", "no answer")
+        self.assert_fails(answer, "unreachable", "no answer", "nothing came or went for 1.0 s")
         self.assertLess(answer["seconds"], 3.5)
 
 
