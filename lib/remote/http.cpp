@@ -304,6 +304,8 @@ HttpResponse HttpClient::perform(const HttpRequest& request, const HttpSigning& 
   std::array<char, CURL_ERROR_SIZE> error{};
   const HeaderList headers = header_list(request.headers);
 
+  // The handle must not point into what ends here.
+  const std::unique_ptr<CURL, void (*)(CURL*)> forget(curl, curl_easy_reset);
   Options options(curl);
   options.set(CURLOPT_ERRORBUFFER, error.data());
   options.set(CURLOPT_HTTPHEADER, headers.get());
@@ -312,8 +314,6 @@ HttpResponse HttpClient::perform(const HttpRequest& request, const HttpSigning& 
   set_request(options, exchange);
   const CURLcode code = options.fault() == CURLE_OK ? curl_easy_perform(curl) : options.fault();
   if (code == CURLE_OK && exchange.to_sink()) exchange.begin();  // of an empty body, too
-
-  curl_easy_reset(curl);  // it must not point into what ends here
   if (exchange.thrown) std::rethrow_exception(exchange.thrown);
   if (exchange.stalled) {
     const std::string text = fmt::format("nothing came or went for {}", human_duration(options_.stall_s));

@@ -71,7 +71,8 @@ struct S3 final : Remote {
       const Diagnostics::Scope scope(diagnostics, field);
       const Node* written = node.find(field);
       Source source = written ? written->source() : node.source();
-      if (value.find('@') == std::string::npos) return diagnostics.error(source, fmt::format("{}, got '{}'.", fault, printable(value)));
+      if (value.find('@') == std::string::npos)
+        return diagnostics.error(source, fmt::format("{}, got '{}'.", fault, printable(value)));
       source.column = 0;  // so that the line is not shown: it holds a password
       diagnostics.error(source, fault + '.');
     };

@@ -13,7 +13,7 @@
 namespace trainctl {
 namespace {
 
-constexpr double farewell_s = 3.0;
+constexpr double farewell_s = 2.0;
 
 }  // namespace
 
@@ -69,7 +69,7 @@ S3Client::Result S3Client::try_call(const S3Call& call) {
     result.problem = s3_problem(result.response, place_, credentials_);
     const S3Problem& problem = *result.problem;
     if (problem.credentials && !std::exchange(renewed, true) && renew_credentials()) continue;
-    if (call.progress && call.progress() > std::exchange(reached, call.progress())) tries = 0;
+    if (const std::uint64_t now = call.progress ? call.progress() : 0; now > reached) reached = now, tries = 0;
     if (!problem.again || tries >= limits_.retries) return result;
     const double pause_s = wait_s(tries, problem);
     log::debug("{}: {}; trying again in {:.1f} s", call.what, problem.text, pause_s);

@@ -173,7 +173,8 @@ S3Problem s3_problem(const HttpResponse& response, const S3Place& place, const A
   } else if (const std::string known = advice(code, response, error, place, credentials); !known.empty()) {
     problem.cause = Cause::refused;
     // Who may do what is the one thing that the server knows better.
-    problem.text = code == "AccessDenied" ? fmt::format("{}; {}", known, answer) : fmt::format("{} ({})", known, short_answer);
+    problem.text =
+        code == "AccessDenied" ? fmt::format("{}; {}", known, answer) : fmt::format("{} ({})", known, short_answer);
   } else if (is_passing(response, code)) {
     problem.again = true;
     problem.retry_after_s = retry_after_s(response);

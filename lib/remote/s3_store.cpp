@@ -52,22 +52,22 @@ void S3Store::get(std::string_view key, const std::filesystem::path& file) {
 
 std::optional<RemoteObject> S3Store::find(std::string_view key) {
   const S3Call head{.what = "look for " + url(key), .method = "HEAD", .full_key = checked_key(key)};
-  const S3Client::Result result = client_.try_call(head);
-  if (!result.problem) {
-    const auto bytes = number(result.response.header("content-length"));
-    if (!bytes) not_s3(client_, head);
-    return RemoteObject{std::string(key), *bytes};
-  }
-  // An answer to HEAD has no body, so it does not say why. A list does, and whether there is such a bucket.
-  if (!result.response.fault) {
-    std::vector<RemoteObject> found;
+  S3Client::Result result = client_.try_call(head);
+  if (result.problem && !result.response.fault) {
+    // An answer to HEAD has no body, so it does not say why. A list does, and whether there is such a bucket.
+    std::vector<RemoteObject> none_wanted;
     list_page({.what = head.what,
                .method = "GET",
                .query = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", head.full_key}}},
-              found);
+              none_wanted);
     if (result.problem->cause == Cause::missing) return std::nullopt;
+    result = client_.try_call(head);  // keys may have been read anew
+    if (result.problem && result.problem->cause == Cause::missing) return std::nullopt;
   }
-  client_.fail(head, *result.problem);
+  if (result.problem) client_.fail(head, *result.problem);
+  const auto bytes = number(result.response.header("content-length"));
+  if (!bytes) not_s3(client_, head);
+  return RemoteObject{std::string(key), *bytes};
 }
 
 std::string S3Store::list_page(const S3Call& call, std::vector<RemoteObject>& objects) {
