@@ -337,6 +337,16 @@ class Faults(S3Test):
         self.assertEqual(ranges[2], f"bytes={8 * MIB}-")
         self.assertIn("If-Match", self.proxy.seen("GET")[2][2])
 
+    def test_a_server_that_cannot_go_on(self):
+        self.file("f", 3 * MIB)
+        self.run_one("put k f")
+        whole = self.random[:3 * MIB]
+        headers = {"ETag": f'"{hashlib.md5(whole).hexdigest()}"', "x-amz-meta-sha256": hashlib.sha256(whole).hexdigest()}
+        self.proxy.reset(Rule(request("GET"), cut_answer=MIB), Rule(request("GET"), answer=(200, headers, whole)))
+        self.assert_done(self.run_one("get k back"))
+        self.assertEqual(len(self.proxy.requests), 2)
+        self.assertEqual((self.folder / "back").read_bytes(), whole)
+
     def test_an_object_replaced_while_it_is_fetched(self):
         self.file("f", 6 * MIB)
         self.file("g", b"new")
@@ -379,6 +389,7 @@ class Faults(S3Test):
         self.proxy.reset(Rule(is_complete, answer=(200, {}, error_body("InternalError"))))
         self.assert_done(self.run_one("put k f"))
         self.assertEqual(len([one for one in self.proxy.requests if is_complete(one[0], one[1])]), 2)
+        self.assertEqual(len(self.proxy.seen("POST", "uploads=")), 1)
         self.assert_holds("k", self.random[:6 * MIB])
 
     def test_an_answer_to_the_end_that_is_lost(self):
