@@ -66,9 +66,7 @@ class S3(Shared, CliTest):
     def assert_copied(self, run):
         """by another way than S3"""
         here = tree(self.folder / run)
-        key = f"{self.prefix}/tests/{(self.folder / run).name}"
-        if not (self.folder / run).name.startswith("small-"):
-            key = f"{self.prefix}/tests/small-{(self.folder / run).name}"
+        key = f"{self.prefix}/tests/{run if run.startswith('small-') else 'small-' + run}"
         for name, data in here.items():
             there = self.server.content(f"{key}/{name}")
             self.assertIsNotNone(there, name)
@@ -76,10 +74,7 @@ class S3(Shared, CliTest):
                 self.assertTrue(data.startswith(there))
             else:
                 self.assertEqual(data, there, name)
-        with_checkpoints = [name for name in here if name.startswith("checkpoints/")]
-        listing = self.server.content(f"{key}/checkpoints/") or b""
-        self.assertGreater(len(with_checkpoints), 0)
-        del listing
+        self.assertTrue(any(name.startswith("checkpoints/") for name in here))
 
     def assert_no_secrets(self):
         found = [self.output.encode(), *(p.read_bytes() for p in self.folder.rglob("*") if p.is_file())]
@@ -108,7 +103,7 @@ class S3(Shared, CliTest):
 
     def test_server_killed(self):
         """the server killed and started again while a run copies to it: warned of, caught up, complete"""
-        process = self.begin("train", self.config(trainer__log_every="50 steps"), "--output", "run", "--set", "trainer.max=1500 epochs")
+        process = self.begin("train", self.config(trainer__log_every="50 steps"), "--output", "run", "--set", "trainer.max=300 epochs")
         self.wait_for(process, "epoch 20/")
         self.server.stop(kill=True)
         try:
@@ -154,7 +149,7 @@ class S3(Shared, CliTest):
         """a server that is not there yet is warned of, and has everything at the end"""
         self.server.stop()
         try:
-            process = self.begin("train", self.config(endpoint=self.server.endpoint), "--output", "run", "--set", "trainer.max=1000 epochs")
+            process = self.begin("train", self.config(endpoint=self.server.endpoint), "--output", "run", "--set", "trainer.max=100 epochs")
             self.wait_for(process, "not copied for now")
             self.wait_for(process, "epoch 1/")
         finally:
