@@ -30,6 +30,8 @@ constexpr Entry entries[] = {
     {"ls", "List what a config can be made of.", make_ls},
     {"describe", "Describe one component and its parameters.", make_describe},
     {"schema", "Print the JSON Schema of a config, for editors.", make_schema},
+    {"push", "Bring the copy of a run in a store up to date.", make_push},
+    {"fetch", "Get a run from a store.", make_fetch},
     {"history", "Show what runs have measured, as a table, CSV or plot.", make_history},
     {"inspect", "Verify a checkpoint and show what is in it.", make_inspect},
     {"find-lr", "Find a learning rate: train with a growing one and watch the loss.", make_find_lr},

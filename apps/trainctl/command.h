@@ -36,6 +36,8 @@ std::unique_ptr<Command> make_check();
 std::unique_ptr<Command> make_ls();
 std::unique_ptr<Command> make_describe();
 std::unique_ptr<Command> make_schema();
+std::unique_ptr<Command> make_push();
+std::unique_ptr<Command> make_fetch();
 std::unique_ptr<Command> make_history();
 std::unique_ptr<Command> make_inspect();
 std::unique_ptr<Command> make_find_lr();

@@ -1,3 +1,5 @@
+#include "experiment/remote_runs.h"
+#include "remote/remote_url.h"
 #include "run_command.h"
 
 namespace trainctl::app {
@@ -6,26 +8,40 @@ namespace {
 class Resume final : public Command {
  public:
   void declare(Arguments& arguments) override {
-    arguments.positional("RUN", run_, "The run directory.");
+    arguments.positional("RUN", run_, "The run directory, or the URL of a copy, which is fetched first.");
     arguments.overrides(options_.overrides);
     arguments.option("--more", more_, "DURATION",
                      "Train longer than trainer.max by so much, as in --more \"10 epochs\".");
     arguments.flag("--force", options_.force, "Take changes that may change the results.");
+    arguments.option("--output", output_, "DIR",
+                     "With a URL: the run directory; by default runs/<project>/<name>-<n>.");
     arguments.device(options_.device);
     arguments.example("trainctl resume runs/examples/fashion-mnist-lenet-1");
     arguments.example("trainctl resume runs/examples/fashion-mnist-lenet-1 --more \"10 epochs\"");
+    arguments.example("trainctl resume s3://bucket/runs/examples/fashion-mnist-lenet-1");
   }
 
   int run(const Globals& globals) override {
-    options_.run = run_;
+    const bool is_url = is_remote_url(run_);
+    if (!is_url && !output_.empty())
+      fail(ErrorKind::usage, "--output: goes with the URL of a copy; a run stays in place");
     if (!more_.empty()) options_.more = parse_progress(more_);
     options_.argv = globals.argv;
-    return run_and_show(globals, [&](Observer& observer) { return resume(options_, observer); });
+    return run_and_show(globals, [&](Observer& observer) {
+      options_.run = is_url ? fetched() : std::filesystem::path(run_);
+      return resume(options_, observer);
+    });
   }
 
  private:
+  std::filesystem::path fetched() const {
+    FetchOptions fetch{.url = run_, .output = {}, .overrides = options_.overrides};
+    if (!output_.empty()) fetch.output = output_;
+    return folder_to_resume(fetch);
+  }
+
   ResumeOptions options_;
-  std::string run_, more_;
+  std::string run_, more_, output_;
 };
 
 }  // namespace

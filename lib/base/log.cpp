@@ -7,6 +7,7 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/dist_sink.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,12 +101,16 @@ class TerminalSink final : public spdlog::sinks::base_sink<std::mutex> {
 };
 
 struct State {
-  State() : terminal(std::make_shared<TerminalSink>()), logger("trainctl", terminal) {
+  State()
+      : terminal(std::make_shared<TerminalSink>()),
+        files(std::make_shared<spdlog::sinks::dist_sink_mt>()),
+        logger("trainctl", {terminal, files}) {
     terminal->set_formatter(std::make_unique<TerminalFormatter>());
     logger.set_error_handler([](const std::string&) {});  // a full disk under the log does not stop the run
     logger.flush_on(spdlog::level::debug);                // the last lines before a kill are the ones that matter
   }
   std::shared_ptr<TerminalSink> terminal;
+  std::shared_ptr<spdlog::sinks::dist_sink_mt> files;  ///< may change while other threads log
   spdlog::logger logger;
 };
 
@@ -139,17 +144,16 @@ void configure(const Options& options) {
 }
 
 void open_file(const std::filesystem::path& path) try {
-  close_file();
   auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>(path.string());
   file->set_formatter(
       std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%SZ %-7l %v", spdlog::pattern_time_type::utc));
-  state().logger.sinks().push_back(std::move(file));
+  state().files->set_sinks({std::move(file)});
 } catch (const spdlog::spdlog_ex& error) {
   fail(ErrorKind::environment, "{}: cannot open the log file: {}", path.string(), error.what());
 }
 
 void close_file() {
-  state().logger.sinks().resize(1);
+  state().files->set_sinks({});
 }
 
 bool enabled(Level level) {

@@ -15,12 +15,16 @@ constexpr std::array ignored{SIGPIPE, SIGXFSZ};
 
 std::atomic<int> stop_signal_number{0};
 std::atomic<bool> save_wanted{false};
+std::atomic<bool> patient{false};  ///< the next stop signal does not end the process
+std::atomic<int> stop_signals{0};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free,
               "only lock-free atomics may be used in a signal handler");
 
 extern "C" void on_stop(int signal) {
   int none = 0;
-  if (!stop_signal_number.compare_exchange_strong(none, signal)) ::_exit(128 + signal);
+  const bool first = stop_signal_number.compare_exchange_strong(none, signal);
+  if (!first && !patient.exchange(false)) ::_exit(128 + signal);
+  ++stop_signals;
 }
 
 extern "C" void on_save(int) {
@@ -49,6 +53,19 @@ bool stop_requested() {
 
 int stop_signal() {
   return stop_signal_number;
+}
+
+Patience::Patience() {
+  stop_signals = 0;
+  patient = true;
+}
+
+Patience::~Patience() {
+  patient = false;
+}
+
+bool Patience::hurried() const {
+  return stop_signals.load(std::memory_order_relaxed) != 0;
 }
 
 bool take_save_request() {

@@ -11,6 +11,17 @@ void install();
 bool stop_requested();
 /// The signal that requested the stop; 0 if there was none.
 int stop_signal();
+/// For what is done when the state is saved already: while one lives, a stop signal after the first asks for hurry
+/// instead of ending the process; the one after that ends it.
+class Patience {
+ public:
+  Patience();
+  ~Patience();
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+  /// Whether a stop signal came since this object was made.
+  bool hurried() const;
+};
 /// Whether a save was requested since the last call.
 bool take_save_request();
 

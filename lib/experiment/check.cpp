@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/byte_count.h"
 #include "base/error.h"
 #include "experiment/modules.h"
 #include "program/plan.h"
@@ -13,17 +14,6 @@ namespace trainctl {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string size_text(double bytes) {
-  const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  int unit = 0;
-  while (bytes >= 1024.0 && unit < 4) {
-    bytes /= 1024.0;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", static_cast<std::int64_t>(bytes))
-                   : fmt::format("{:.1f} {}", bytes, units[unit]);
-}
 
 std::string count_text(double count) {
   if (count < 1e4) return fmt::format("{:.0f}", count);
@@ -80,7 +70,7 @@ std::string layer_table(const Blueprint& blueprint) {
   std::int64_t parameters = 0;
   for (int i = 0; i < blueprint.state().size(); ++i)
     parameters += blueprint.state()[i].trainable ? blueprint.state()[i].type.elements() : 0;
-  text += fmt::format("{} trainable parameters ({})\n", parameters, size_text(4.0 * static_cast<double>(parameters)));
+  text += fmt::format("{} trainable parameters ({})\n", parameters, human_bytes(4.0 * static_cast<double>(parameters)));
   return text;
 }
 
@@ -102,7 +92,7 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
   std::string text = "programs\n";
   for (const PlannedProgram& program : programs) {
     text += fmt::format("  {}: {} launches, {} arena, {} FLOPs\n", program.key.text(), program.plan.steps.size(),
-                        size_text(static_cast<double>(program.plan.arena_bytes)),
+                        human_bytes(static_cast<double>(program.plan.arena_bytes)),
                         count_text(program.plan.total_cost().flops));
     if (program.plan.arena_bytes > largest->plan.arena_bytes) largest = &program;
     for (const PlannedStep* step : program.plan.reference_steps()) {
@@ -115,22 +105,24 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
   std::size_t copies = 0;
   for (const Storage& storage : largest->plan.storages)
     copies += storage.kind == Storage::Kind::working_copy ? storage.bytes : 0;
-  text += fmt::format("memory\n  data {}, state {}, working copies {}, arena {}; in all {}\n",
-                      size_text(static_cast<double>(data)), size_text(static_cast<double>(state)),
-                      size_text(static_cast<double>(copies)), size_text(static_cast<double>(largest->plan.arena_bytes)),
-                      size_text(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
+  text +=
+      fmt::format("memory\n  data {}, state {}, working copies {}, arena {}; in all {}\n",
+                  human_bytes(static_cast<double>(data)), human_bytes(static_cast<double>(state)),
+                  human_bytes(static_cast<double>(copies)), human_bytes(static_cast<double>(largest->plan.arena_bytes)),
+                  human_bytes(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
   for (const std::string& split : blueprint.splits()) {
     if (!blueprint.streams(split)) continue;
     text += fmt::format("  data.{}: {} of samples, read batch by batch\n", split,
-                        size_text(static_cast<double>(blueprint.data(split).bytes())));
+                        human_bytes(static_cast<double>(blueprint.data(split).bytes())));
   }
   const Plan::Peak peak = largest->plan.peak();
   if (peak.step >= 0) {
     const PlannedStep& step = largest->plan.steps[peak.step];
-    text += fmt::format("  peak of the arena: {} at {} {} ({})\n", size_text(static_cast<double>(peak.bytes)),
+    text += fmt::format("  peak of the arena: {} at {} {} ({})\n", human_bytes(static_cast<double>(peak.bytes)),
                         step.op->name(), step.path, largest->key.text());
     for (std::size_t i = 0; i < std::min<std::size_t>(peak.live.size(), 12); ++i) {
-      text += fmt::format("    {:>10}  {}\n", size_text(static_cast<double>(peak.live[i]->bytes)), peak.live[i]->name);
+      text +=
+          fmt::format("    {:>10}  {}\n", human_bytes(static_cast<double>(peak.live[i]->bytes)), peak.live[i]->name);
     }
     if (peak.live.size() > 12) text += fmt::format("    and {} smaller\n", peak.live.size() - 12);
   }

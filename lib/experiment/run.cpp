@@ -8,6 +8,7 @@
 #include "base/libraries.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "experiment/copies.h"
 #include "experiment/modules.h"
 #include "experiment/results.h"
 #include "schema/differences.h"
@@ -286,6 +287,12 @@ RunResult with_results(RunResult result, const RunPaths& paths, const std::strin
   return result;
 }
 
+RunResult continue_copied(RunDirectory& directory, const Continue& how, Observer& observer) {
+  RunCopies copies(*how.spec, directory.paths(), RunCopies::Start::again, observer);
+  return copies.until_copied(
+      [&] { return with_results(continue_run(directory, how, copies.observer()), directory.paths(), how.device); });
+}
+
 }  // namespace
 
 RunResult train(const TrainOptions& options, Observer& observer) {
@@ -318,11 +325,15 @@ RunResult train(const TrainOptions& options, Observer& observer) {
       }
       log::info("continuing {}", run.string());
       spec.fitted = old.fitted;
-      return with_results(continue_run(directory,
-                                       {&spec, false, options.device, options.argv, "train", experiment.original,
-                                        old.trainer.max != spec.trainer.max, !changes.empty()},
-                                       observer),
-                          directory.paths(), options.device);
+      const Continue how{&spec,
+                         false,
+                         options.device,
+                         options.argv,
+                         "train",
+                         experiment.original,
+                         old.trainer.max != spec.trainer.max,
+                         !changes.empty()};
+      return continue_copied(directory, how, observer);
     }
   }
 
@@ -333,14 +344,17 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   RunDirectory directory = options.output
                                ? RunDirectory::create_at(*options.output)
                                : RunDirectory::allocate(spec.output.root.value, spec.output.project, spec.name);
+  RunCopies copies(spec, directory.paths(), RunCopies::Start::fresh, observer);
   directory.write_config(experiment_text(spec), experiment.original);
   write_samples(directory.paths(), *running.blueprint);
   log::open_file(directory.paths().log());
   StartInfo start = start_info("train", options.argv, *running.device, 0);
   start.sources = copy_sources(sources, directory.paths().source());
   directory.record_start(start);
-  return with_results(begin_run(directory, std::move(running), spec, options.device, observer), directory.paths(),
-                      options.device);
+  return copies.until_copied([&] {
+    return with_results(begin_run(directory, std::move(running), spec, options.device, copies.observer()),
+                        directory.paths(), options.device);
+  });
 }
 
 RunResult resume(const ResumeOptions& options, Observer& observer) {
@@ -360,11 +374,9 @@ RunResult resume(const ResumeOptions& options, Observer& observer) {
       std::filesystem::exists(paths.original_config()) ? read_file(paths.original_config()) : changed.original;
   const bool longer = old.trainer.max != changed.spec.trainer.max;
   const bool differs = experiment_text(old) != experiment_text(changed.spec);
-  return with_results(
-      continue_run(directory,
-                   {&changed.spec, options.force, options.device, options.argv, "resume", original, longer, differs},
-                   observer),
-      paths, options.device);
+  return continue_copied(
+      directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer, differs},
+      observer);
 }
 
 }  // namespace trainctl

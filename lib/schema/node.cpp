@@ -42,7 +42,7 @@ int Source::character() const {
 std::string Source::where() const {
   if (!file) return "";
   if (line <= 0) return file->name;
-  return fmt::format("{}:{}:{}", file->name, line, character());
+  return column > 0 ? fmt::format("{}:{}:{}", file->name, line, character()) : fmt::format("{}:{}", file->name, line);
 }
 
 Node Node::null(Source source) {

@@ -15,8 +15,15 @@ namespace {
 constexpr std::string_view prefix = "step-";
 constexpr std::string_view suffix = ".h5";
 
-// The step of "step-00000469.h5"; nothing for any other name.
-std::optional<std::int64_t> step_of(const std::string& name) {
+// A file that stays is no harm to the run, so a failure here is only told.
+void remove_file(const fs::path& path) {
+  std::error_code error;
+  if (!fs::remove(path, error) && error) log::warn("{}: cannot remove: {}", path.string(), error.message());
+}
+
+}  // namespace
+
+std::optional<std::int64_t> CheckpointStore::step_of(const std::string& name) {
   if (!name.starts_with(prefix) || !name.ends_with(suffix) || name.size() < prefix.size() + suffix.size() + 8)
     return {};
   const char* begin = name.data() + prefix.size();
@@ -26,14 +33,6 @@ std::optional<std::int64_t> step_of(const std::string& name) {
   if (error != std::errc() || stop != end || step < 0) return {};
   return step;
 }
-
-// A file that stays is no harm to the run, so a failure here is only told.
-void remove_file(const fs::path& path) {
-  std::error_code error;
-  if (!fs::remove(path, error) && error) log::warn("{}: cannot remove: {}", path.string(), error.message());
-}
-
-}  // namespace
 
 fs::path CheckpointStore::file_path(std::int64_t step) const {
   return folder_ / fmt::format("{}{:08}{}", prefix, step, suffix);

@@ -35,6 +35,9 @@ class CheckpointStore {
     std::vector<Refused> refused;  ///< newer ones that are damaged, newest first
   };
 
+  /// The step of "step-00000469.h5"; nothing for any other name.
+  static std::optional<std::int64_t> step_of(const std::string& file_name);
+
   /// Does not touch the disk.
   explicit CheckpointStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 

@@ -214,6 +214,8 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
              "name and `**` for any folders. At most 1000 files and 16 MiB.")
       .field("results", &ExperimentSpec::results, "What is told of the predictions when training is finished.",
              resume(Resume::safe))
+      .field("remote", &ExperimentSpec::remote, resume(Resume::safe),
+             "A store on another machine that the run's files are copied to while it trains.")
       .field("output", &ExperimentSpec::output, "Where the run directory is made.", resume(Resume::safe))
       .field("fitted", &ExperimentSpec::fitted,
              "What a run took from its training samples. Written by trainctl; a new run makes its own.",

@@ -16,6 +16,7 @@
 #include "nn/optimizer.h"
 #include "nn/step.h"
 #include "nn/transform.h"
+#include "remote/remote.h"
 #include "results/spec.h"
 #include "schema/named_values.h"
 #include "schema/schema.h"
@@ -141,6 +142,7 @@ struct ExperimentSpec {
   Named<Logger> loggers;
   std::vector<Path> save_source;
   std::optional<ResultsSpec> results;
+  std::optional<Component<Remote>> remote;
   OutputSpec output;
   std::optional<Fitted> fitted;  ///< empty: not fitted yet, or nothing to fit
   static Schema<ExperimentSpec> schema();

@@ -34,6 +34,32 @@ TEST_CASE("the first stop signal sets a flag, the second ends the process") {
   }
 }
 
+TEST_CASE("with patience one more stop signal asks for hurry, and the next ends the process") {
+  CHECK(in_child([] {
+          signals::install();
+          ::raise(SIGTERM);
+          {
+            const signals::Patience patience;
+            expect(!patience.hurried());
+            ::raise(SIGINT);
+            expect(patience.hurried());
+            expect(signals::stop_signal() == SIGTERM);
+          }
+          const signals::Patience patience;
+          expect(!patience.hurried());
+          ::raise(SIGINT);
+          ::raise(SIGUSR1);
+          ::_exit(2);
+        }) == 128 + SIGUSR1);
+  CHECK(in_child([] {
+          signals::install();
+          { const signals::Patience patience; }
+          ::raise(SIGTERM);
+          ::raise(SIGTERM);
+          ::_exit(2);
+        }) == 128 + SIGTERM);
+}
+
 TEST_CASE("SIGHUP asks for one save and stops nothing") {
   CHECK(in_child([] {
           signals::install();

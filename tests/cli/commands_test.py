@@ -8,7 +8,7 @@ import unittest
 
 from cli import SMALL, SOURCE, TRAINCTL, CliTest, changed, main
 
-COMMANDS = ["train", "resume", "eval", "check", "ls", "describe", "schema", "history", "inspect", "bench", "doctor"]
+COMMANDS = ["train", "resume", "eval", "check", "ls", "describe", "schema", "push", "fetch", "history", "inspect", "bench", "doctor"]
 
 
 class Usage(CliTest):

@@ -1,8 +1,9 @@
-// Preloaded into trainctl by exactness_test.py: counts the calls that write files, and at one of them kills the process
-// or lets the call fail.
+// Preloaded by exactness_test.py: counts the calls that write files, and at one of them kills the process or lets the
+// call fail. And by s3_test.py: sets the clock.
 //   FAULT_AT=n        the call, from 1
 //   FAULT_KIND=kill|ENOSPC|EIO
 //   FAULT_COUNT=file  where the number of calls is written at the end
+//   CLOCK_AHEAD=s     seconds that time() is ahead
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string_view>
 
 namespace {
@@ -59,5 +61,13 @@ int fsync(int fd) {
 int rename(const char* from, const char* to) noexcept {
   static auto* const next = real<int(const char*, const char*)>("rename");
   return fault() ? -1 : next(from, to);
+}
+
+time_t time(time_t* result) noexcept {
+  static auto* const next = real<time_t(time_t*)>("time");
+  static const char* const ahead = std::getenv("CLOCK_AHEAD");
+  const time_t now = next(nullptr) + (ahead ? std::atoi(ahead) : 0);
+  if (result) *result = now;
+  return now;
 }
 }
