@@ -69,6 +69,7 @@ class Server:
                           f"-s3.port={first}", f"-filer.port={first + 1}", f"-s3.port.grpc={first + 3}",
                           f"-filer.port.grpc={first + 4}", f"-master.port={first + 5}", f"-master.port.grpc={first + 6}",
                           f"-volume.port={first + 7}", f"-volume.port.grpc={first + 8}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+                          "-s3.domainName=localhost",
                           f"-s3.localSocket={self.folder}/s3.sock", f"-filer.localSocket={self.folder}/filer.sock",
                           "-webdav=false", "-admin.ui=false", "-master.telemetry=false", "-volume.preStopSeconds=0", *options]
         if https:

@@ -150,6 +150,15 @@ class Objects(S3Test):
         self.assertNotIn("bytes", found)
         self.assertEqual((self.folder / "back").read_bytes(), b"new content")
 
+    def test_the_bucket_in_the_hosts_name(self):
+        self.file("f", 6 * MIB)
+        *done, listed = self.run_tool("put a+b f", "get a+b back", "list", addressing="virtual",
+                                      endpoint=f"http://localhost:{self.server.port}")
+        for answer in done:
+            self.assert_done(answer)
+        self.assertEqual(listed["objects"], {"a+b": 6 * MIB})
+        self.assert_holds("a%2Bb", self.random[:6 * MIB])
+
     def test_long_lists_come_in_pages(self):
         self.file("f", b"x")
         keys = [f"k/{i:04}" for i in range(1003)]
