@@ -46,7 +46,8 @@ bool is_empty(const Node& value) {
 
 // Whether somebody may have written a secret below a key.
 bool names_secret(std::string_view key) {
-  for (const std::string_view part : {"secret", "password", "passwd", "access_key", "session_token", "credential", "api_key"})
+  for (const std::string_view part :
+       {"secret", "password", "passwd", "access_key", "session_token", "credential", "api_key"})
     if (key.find(part) != std::string_view::npos) return true;
   return key == "token";
 }
@@ -63,9 +64,10 @@ void unknown_key(const ObjectInfo& info, const Node::Entry& entry, std::string_v
   if (names_secret(entry.key)) {
     Source place = entry.key_source;
     place.column = 0;  // so that the line is not shown
-    diagnostics.error(place, fmt::format("unknown key '{}'. Credentials are no part of an experiment, which is copied into every "
-                                         "run: `trainctl describe` tells where they come from.",
-                                         printable(entry.key)));
+    diagnostics.error(
+        place, fmt::format("unknown key '{}'. Credentials are no part of an experiment, which is copied into every "
+                           "run: `trainctl describe` tells where they come from.",
+                           printable(entry.key)));
     return;
   }
   if (diagnostics.full()) return diagnostics.error(entry.key_source, "");
