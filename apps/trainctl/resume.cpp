@@ -27,17 +27,20 @@ class Resume final : public Command {
       fail(ErrorKind::usage, "--output: goes with the URL of a copy; a run stays in place");
     if (!more_.empty()) options_.more = parse_progress(more_);
     options_.argv = globals.argv;
+    options_.run = run_;
     return run_and_show(globals, [&](Observer& observer) {
-      options_.run = is_url ? fetched() : std::filesystem::path(run_);
+      if (is_url) fetch();
       return resume(options_, observer);
     });
   }
 
  private:
-  std::filesystem::path fetched() const {
+  void fetch() {
     FetchOptions fetch{.url = run_, .output = {}, .overrides = options_.overrides};
     if (!output_.empty()) fetch.output = output_;
-    return folder_to_resume(fetch);
+    ToResume resume = run_to_resume(fetch);
+    options_.run = std::move(resume.run);
+    options_.overrides = std::move(resume.overrides);
   }
 
   ResumeOptions options_;

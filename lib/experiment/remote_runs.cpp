@@ -1,7 +1,9 @@
 #include "experiment/remote_runs.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <thread>
 
 #include "base/byte_count.h"
@@ -13,6 +15,7 @@
 #include "experiment/modules.h"
 #include "remote/copier.h"
 #include "remote/remote_url.h"
+#include "schema/yaml.h"
 #include "store/checkpoint_store.h"
 
 namespace trainctl {
@@ -51,12 +54,14 @@ auto stoppable(ObjectStore& store, const char* what, Work work) {
   }
 }
 
+bool is_remote_override(const std::string& text) {
+  return text.starts_with("remote.");
+}
+
 Component<Remote> remote_of_run(const RunPaths& paths, const Overrides& overrides) {
   Overrides concerning;
-  for (const std::string& text : overrides.set)
-    if (text.starts_with("remote.")) concerning.set.push_back(text);
-  for (const std::string& text : overrides.unset)
-    if (text.starts_with("remote.")) concerning.unset.push_back(text);
+  std::ranges::copy_if(overrides.set, std::back_inserter(concerning.set), is_remote_override);
+  std::ranges::copy_if(overrides.unset, std::back_inserter(concerning.unset), is_remote_override);
   ExperimentSpec spec = read_experiment(load_spec(paths.config(), concerning));
   if (!spec.remote || !*spec.remote)
     fail(ErrorKind::usage, "{}: the run has no `remote`; say with --to where it is to be copied", paths.root.string());
@@ -106,6 +111,24 @@ fs::path folder_for(const FetchOptions& options, const std::string& key) {
   return options.output ? *options.output : fs::path("runs") / key;
 }
 
+/// An existing folder must be of the run, and its newest checkpoint not older than the copy's.
+void expect_as_far(const RemoteRun& run, const std::string& url, const fs::path& folder) {
+  const RunPaths paths{folder};
+  const std::unique_ptr<ObjectStore> store = run.remote->open();
+  const RemoteRunState there =
+      stoppable(*store, "resume", [&] { return look_at_run(*store, run.key, fs::temp_directory_path()); });
+  const auto record = CopyRecord::read(paths);
+  if (!record || !there.marker || record->run != there.marker->run)
+    fail(ErrorKind::usage, "{}: is not the run at {}; name another folder with --output", folder.string(), url);
+  const auto here = CheckpointStore(paths.checkpoints()).list();
+  const std::int64_t step = here.empty() ? -1 : here.front().step;
+  if (there.newest_step <= step) return;
+  fail(ErrorKind::usage,
+       "{}: is at step {}, and the copy at {} is at step {}; name another folder with --output to go on with the copy, "
+       "or go on from here by `trainctl resume {}`",
+       folder.string(), std::max<std::int64_t>(step, 0), url, there.newest_step, folder.string());
+}
+
 }  // namespace
 
 Pushed push_run(const PushOptions& options) {
@@ -129,34 +152,23 @@ FetchedRun fetch_run(const FetchOptions& options) {
   return stoppable(*store, "fetch", [&] { return FetchedRun{folder, fetch_run(*store, run.key, folder)}; });
 }
 
-fs::path folder_to_resume(const FetchOptions& options) {
+ToResume run_to_resume(const FetchOptions& options) {
   const RemoteRun run = remote_run_at(options.url, options.overrides);
   const fs::path folder = folder_for(options, run.key);
-  if (!fs::exists(folder)) {
+  if (fs::exists(folder)) {
+    expect_as_far(run, options.url, folder);
+    log::info("{}: is here already, at least as far as {}", folder.string(), options.url);
+  } else {
     const FetchedRun fetched = fetch_run(options);
     log::info("fetched {}: {} files, {}", options.url, fetched.what.files,
               human_bytes(static_cast<double>(fetched.what.bytes)));
-    return folder;
   }
-  const RunPaths paths{folder};
-  const std::unique_ptr<ObjectStore> store = run.remote->open();
-  const RemoteRunState there =
-      stoppable(*store, "resume", [&] { return look_at_run(*store, run.key, folder.parent_path()); });
-  const auto record = CopyRecord::read(paths);
-  if (!record || !there.marker || record->run != there.marker->run) {
-    fail(ErrorKind::usage, "{}: is not the run at {}; name another folder with --output", folder.string(), options.url);
-  }
-  const auto here = CheckpointStore(paths.checkpoints()).list();
-  const std::int64_t step = here.empty() ? -1 : here.front().step;
-  if (there.newest_step > step) {
-    fail(ErrorKind::usage,
-         "{}: is at step {}, and the copy at {} is at step {}; name another folder with --output to go on with the "
-         "copy, "
-         "or go on from here by `trainctl resume {}`",
-         folder.string(), std::max<std::int64_t>(step, 0), options.url, there.newest_step, folder.string());
-  }
-  log::info("{}: is here already, at least as far as {}", folder.string(), options.url);
-  return folder;
+  ToResume resume{.run = folder, .overrides = options.overrides};
+  if (load_spec(RunPaths{folder}.config()).find("remote")) return resume;
+  std::erase_if(resume.overrides.set, is_remote_override);
+  std::erase_if(resume.overrides.unset, is_remote_override);
+  resume.overrides.set.push_back("remote=" + to_yaml_flow(run.remote.write()));
+  return resume;
 }
 
 }  // namespace trainctl

@@ -33,8 +33,12 @@ struct FetchedRun {
 };
 FetchedRun fetch_run(const FetchOptions& options);
 
-/// The folder to resume the run of a URL in: an existing one of that run that is at least as far, else a fetched one. A
-/// usage Error, with what to do, if the existing one is another run's or lies behind.
-std::filesystem::path folder_to_resume(const FetchOptions& options);
+struct ToResume {
+  std::filesystem::path run;
+  Overrides overrides;  ///< those that were given; a run without `remote` gets the store that it came from
+};
+/// What a resume of the run of a URL is a resume of: an existing folder of that run that is at least as far, else a
+/// fetched one. A usage Error, with what to do, if the existing one is another run's or lies behind.
+ToResume run_to_resume(const FetchOptions& options);
 
 }  // namespace trainctl

@@ -216,6 +216,9 @@ class Trouble(Remote):
         self.assert_copied("run")
         self.run_cli("fetch", self.url("run"), "--output", "back")
         self.assert_same_end("back", self.final_state("run"))
+        # A resume of it keeps the copy that it came from.
+        self.run_cli("resume", self.url("run"), "--output", "further", "--more", "1 epochs", "--set", "remote.wait=1 min")
+        self.assert_copied("further", self.copy("run"))
         self.assertIn("file://", self.error("push", "run", "--to", "sftp://x/y", expect=2)["message"])
 
     def hold(self, process):

@@ -128,6 +128,18 @@ TEST_CASE("old checkpoints go when the newest and the best are there, and never 
     CHECK_THROWS_AS(copier.round(stay), RemoteError);
     for (const int step : {10, 20, 40}) CHECK(copy_in(store).contains(SampleRun::checkpoint_name(step)));
   }
+  SUBCASE("the best is let go before its turn") {
+    store.before = [&](const std::string& call) {
+      if (call != put(30) || !std::filesystem::exists(run.paths.root / SampleRun::checkpoint_name(30))) return;
+      run.checkpoint(50, true);
+      run.remove(SampleRun::checkpoint_name(30));
+      throw Error(ErrorKind::data, "cannot open");
+    };
+    copier.round(stay);
+    for (const int step : {10, 20, 40}) CHECK(copy_in(store).contains(SampleRun::checkpoint_name(step)));
+    round_until_complete(copier);
+    CHECK(copy_in(store) == run.files());
+  }
   SUBCASE("training is faster than the store") {
     // The newest and the best when the round begins are gone when it ends; they stay until others have arrived.
     store.before = [&](const std::string& call) {
@@ -245,6 +257,20 @@ TEST_CASE("of two folders of one run the one that goes on has the place") {
   Copier again(store, run.paths, sample_key);
   again.claim();
   round_until_complete(again);
+  CHECK(copy_in(store) == run.files());
+}
+
+TEST_CASE("a file that changes while it is put is put again") {
+  SampleRun run;
+  FakeStore store;
+  Copier copier(store, run.paths, sample_key);
+  copier.claim();
+  store.amid = [&](const std::string& call) {
+    if (call == "put history.json") run.write("history.json", "[]");  // as long as before
+  };
+  CHECK(!copier.round(stay).complete);
+  store.amid = [](const std::string&) {};
+  CHECK(copier.round(stay).complete);
   CHECK(copy_in(store) == run.files());
 }
 

@@ -21,6 +21,8 @@ class FakeStore final : public ObjectStore {
  public:
   /// What is asked, before it is done: "put config.yaml", "get", "list", "remove". May throw.
   std::function<void(const std::string& call)> before = [](const std::string&) {};
+  /// When a file has been read that is put, before it is there.
+  std::function<void(const std::string& call)> amid = [](const std::string&) {};
   std::map<std::string, std::string> objects;
   std::vector<std::string> calls;  ///< puts and removes, by name below the run's key
   std::atomic<int> asked{0};
@@ -31,6 +33,7 @@ class FakeStore final : public ObjectStore {
   void put(std::string_view key, const std::filesystem::path& file) override {
     ask("put " + name(key));
     std::string bytes = read_file(file);
+    amid("put " + name(key));
     const std::lock_guard lock(mutex);
     objects[std::string(key)] = std::move(bytes);
     calls.push_back("put " + name(key));
