@@ -8,6 +8,7 @@ import unittest
 
 import s3_server
 from cli import SOURCE, CliTest, changed
+from coming_from_test import FEW_IMAGES
 from remote_test import LONG, tree
 from s3_server import ADMIN, BUCKET, READER, Proxy, Rule, Server, error_body
 
@@ -79,17 +80,27 @@ class S3(Shared, CliTest):
             for secret in SECRETS:
                 self.assertNotIn(secret.encode(), data)
 
-    def test_config(self):
-        """the example, in a bucket and on a server of ours"""
-        config = SOURCE / "configs/remote/s3.yaml"
+    def trains_into_a_bucket(self, config, key, *small):
+        """the bucket and the server are ours; what is fetched from there is the run"""
         self.cli("check", config)
-        self.cli("train", config, "--output", "run", "--set", f"remote.bucket={BUCKET}", "--set", f"remote.prefix={self.prefix}",
+        self.cli("train", config, "--output", "run", "--set", f"remote.bucket={BUCKET}", "--set", f"remote.prefix={self.prefix}", *small,
                  AWS_ENDPOINT_URL_S3=self.proxy.endpoint)
-        self.cli("fetch", f"s3://{BUCKET}/{self.prefix}/examples/copied-to-s3-run", "--output", "back", AWS_ENDPOINT_URL_S3=self.server.endpoint)
+        self.cli("fetch", f"s3://{BUCKET}/{self.prefix}/{key}", "--output", "back", AWS_ENDPOINT_URL_S3=self.server.endpoint)
         here, there = tree(self.folder / "run"), tree(self.folder / "back")
         self.assertTrue(here.pop("log.txt").startswith(there.pop("log.txt")))
         self.assertEqual(here, there)
         self.assert_no_secrets()
+        return set(here)
+
+    def test_config(self):
+        """the example"""
+        self.trains_into_a_bucket(SOURCE / "configs/remote/s3.yaml", "examples/copied-to-s3-run")
+
+    def test_train_loop(self):
+        """AIToolbox's train loop that saves everything to the cloud: checkpoints, history, results"""
+        files = self.trains_into_a_bucket(SOURCE / "configs/coming_from/train_loop_cloud.yaml", "coming-from/train-loop-cloud-run", *FEW_IMAGES)
+        self.assertLessEqual({"config.yaml", "history.json", "results/val.json", "results/test.json", "results/test_predictions.h5"}, files)
+        self.assertEqual(len([name for name in files if name.startswith("checkpoints/step-")]), 4)
 
     def test_credentials_in_a_config(self):
         """are refused, and not shown"""
