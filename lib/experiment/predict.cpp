@@ -45,8 +45,7 @@ DatasetInfo trained_on(const CheckpointReader& reader, const ExperimentSpec& spe
 /// The split whose way of reading is used, its own data in the order of their numbers.
 SplitSpec& prepare_split(ExperimentSpec& spec, const PredictOptions& options, std::string& name) {
   name = !options.split.empty() ? options.split : spec.data.test ? "test" : spec.data.val ? "val" : "train";
-  if (!spec.data.find(name))
-    fail(ErrorKind::usage, "--split {}: the experiment has no data.{}", name, name);
+  if (!spec.data.find(name)) fail(ErrorKind::usage, "--split {}: the experiment has no data.{}", name, name);
   SplitSpec& split = name == "train" ? spec.data.train : name == "val" ? *spec.data.val : *spec.data.test;
   split.shuffle = split.drop_last = false;
   split.sampler.reset();
@@ -187,7 +186,8 @@ void run_batches(Session& session, const std::string& split, PredictionFile& fil
   session.set_epoch(split, 0);
   std::vector<std::vector<float>> numbers(blueprint.model_graph().outputs().size());
   for (std::int64_t offset = 0; offset < sampler.epoch_samples();) {
-    if (signals::stop_requested()) fail(ErrorKind::interrupted, "prediction was stopped by a signal; nothing is written");
+    if (signals::stop_requested())
+      fail(ErrorKind::interrupted, "prediction was stopped by a signal; nothing is written");
     const std::int64_t samples = sampler.batch_samples(offset);
     session.bring(split, 0, offset);
     session.scalars().set("position", offset);

@@ -18,7 +18,8 @@ namespace trainctl {
 ExperimentSpec experiment_of(const CheckpointReader& reader, const std::optional<std::filesystem::path>& config,
                              const Overrides& overrides);
 
-/// Opens what `wanted`, else the experiment, names. Where it computes in fp32 only, so does the experiment from here on.
+/// Opens what `wanted`, else the experiment, names. Where it computes in fp32 only, so does the experiment from here
+/// on.
 std::unique_ptr<Device> open_device_for(ExperimentSpec& spec, const std::string& wanted);
 
 /// Values that policies drive, such as label_smoothing, as at the checkpoint's last report.

@@ -63,8 +63,7 @@ void make_results(const RunPaths& paths, const std::string& device) {
   if (file) make_missing(paths, spec, *file, paths.results(), device);
 }
 
-ResultsObserver::ResultsObserver(const ExperimentSpec& spec, const RunPaths& paths, std::string device,
-                                 Observer& inner)
+ResultsObserver::ResultsObserver(const ExperimentSpec& spec, const RunPaths& paths, std::string device, Observer& inner)
     : spec_(spec), paths_(paths), device_(std::move(device)), inner_(inner) {}
 
 void ResultsObserver::started(const Schedule& schedule, const Position& position) {

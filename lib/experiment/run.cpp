@@ -221,7 +221,7 @@ struct Continue {
   std::vector<std::string> argv;
   const char* command;
   std::string original;
-  bool longer = false;  ///< trainer.max is another than before
+  bool longer = false;   ///< trainer.max is another than before
   bool changed = false;  ///< something is another than before
 };
 
@@ -339,7 +339,8 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   StartInfo start = start_info("train", options.argv, *running.device, 0);
   start.sources = copy_sources(sources, directory.paths().source());
   directory.record_start(start);
-  return with_results(begin_run(directory, std::move(running), spec, options.device, observer), directory.paths(), options.device);
+  return with_results(begin_run(directory, std::move(running), spec, options.device, observer), directory.paths(),
+                      options.device);
 }
 
 RunResult resume(const ResumeOptions& options, Observer& observer) {
@@ -360,7 +361,8 @@ RunResult resume(const ResumeOptions& options, Observer& observer) {
   const bool longer = old.trainer.max != changed.spec.trainer.max;
   const bool differs = experiment_text(old) != experiment_text(changed.spec);
   return with_results(
-      continue_run(directory, {&changed.spec, options.force, options.device, options.argv, "resume", original, longer, differs},
+      continue_run(directory,
+                   {&changed.spec, options.force, options.device, options.argv, "resume", original, longer, differs},
                    observer),
       paths, options.device);
 }

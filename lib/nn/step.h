@@ -179,9 +179,9 @@ struct Step {
   virtual std::vector<LabelledLoss> losses(const Component<Loss>* /*loss*/) const { return {}; }
   /// Appends the program of one phase for one batch. Evaluation (of entry 0 alone) gives the output "output" too.
   virtual void build(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const = 0;
-  /// Appends what the models answer to one batch, of its inputs alone: the batch has no targets, and there are no losses
-  /// or metrics. Gives the same output "output" as evaluation does, or "output/<field>" for each of several fields. By
-  /// default a config Error: the step answers nothing.
+  /// Appends what the models answer to one batch, of its inputs alone: the batch has no targets, and there are no
+  /// losses or metrics. Gives the same output "output" as evaluation does, or "output/<field>" for each of several
+  /// fields. By default a config Error: the step answers nothing.
   virtual void predict(Builder& builder, Assembly& assembly, const StepProgram& program, const Batch& batch) const;
 };
 

@@ -170,7 +170,8 @@ bool ResultsWriter::exists(const fs::path& folder, const std::string& split, con
                            const std::string& weights, std::int64_t step) {
   const Json document = read_results(folder, split);
   return document.is_object() && document.value("step", Json()) == Json(step) &&
-         document.value("weights", Json()) == Json(weights) && document.value("made_by", Json()) == Json(digest_of(spec));
+         document.value("weights", Json()) == Json(weights) &&
+         document.value("made_by", Json()) == Json(digest_of(spec));
 }
 
 }  // namespace trainctl

@@ -75,9 +75,9 @@ void RowsFile::add_texts(const std::string& name, const std::vector<std::string>
   std::vector<const char*> pointers;
   for (const std::string& text : texts) pointers.push_back(text.c_str());
   errno = 0;
-  const Handle dataset(own.check(H5Dcreate2(own.file.get(), name.c_str(), type.get(), space.get(), own.links.get(),
-                                            H5P_DEFAULT, H5P_DEFAULT),
-                                 "write"));
+  const Handle dataset(own.check(
+      H5Dcreate2(own.file.get(), name.c_str(), type.get(), space.get(), own.links.get(), H5P_DEFAULT, H5P_DEFAULT),
+      "write"));
   own.check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), "write");
 }
 

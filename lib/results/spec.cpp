@@ -12,9 +12,10 @@ Schema<ResultsSpec> ResultsSpec::schema() {
              "best checkpoint is kept, and last where none is.")
       .field("predictions", &ResultsSpec::predictions,
              "Whether <split>_predictions.h5 is written too: predictions, targets and sample numbers.")
-      .field("target", &ResultsSpec::target, non_empty(),
-             "Field of the data that predictions are held against, as metrics see it: in its own unit, `input` after its "
-             "transforms. By default that of the step's first loss.")
+      .field(
+          "target", &ResultsSpec::target, non_empty(),
+          "Field of the data that predictions are held against, as metrics see it: in its own unit, `input` after its "
+          "transforms. By default that of the step's first loss.")
       .field("every", &ResultsSpec::every,
              "How often results are made of the weights at hand while training goes on, in results/step-<step>; a "
              "checkpoint is saved then.")

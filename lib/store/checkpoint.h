@@ -1,8 +1,8 @@
 // One checkpoint: an HDF5 file that h5py opens and that proves by itself that it is whole.
 //
 // The first 512 bytes (HDF5's user block) are text: format, length and SHA-256 of what follows. Arrays lie at their
-// paths as contiguous little-endian data sets, texts at /experiment, /history, /state/scalars and /fields, attributes on
-// the root group.
+// paths as contiguous little-endian data sets, texts at /experiment, /history, /state/scalars and /fields, attributes
+// on the root group.
 #pragma once
 
 #include <array>

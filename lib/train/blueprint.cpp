@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "graph/op.h"
 #include "graph/text_hash.h"
+#include "nn/located.h"
 #include "ops/image.h"
 #include "train/notes.h"
 #include "train/split_sampler.h"
@@ -142,7 +143,13 @@ void Blueprint::build_all() {
 }
 
 void Blueprint::answer(Builder& builder, const ProgramKey& key, const Batch& batch) {
-  if (key.phase == Phase::predict) return spec_.step->predict(builder, assembly_, {key.phase, key.split}, batch);
+  if (key.phase == Phase::predict) {
+    return located(
+        spec_.step.source(), [this] { return "step '" + spec_.step.type() + "'"; },
+        [&] {
+          spec_.step->predict(builder, assembly_, {key.phase, key.split}, batch);
+        });
+  }
   spec_.step->build(builder, assembly_, {Phase::evaluate, key.split}, batch);
   if (!answers_.target.empty() && key.phase == Phase::evaluate)
     builder.graph().output("target", batch.original(answers_.target));
@@ -315,8 +322,7 @@ Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t sa
 
 std::unique_ptr<Graph> Blueprint::build(const ProgramKey& key) {
   auto graph = std::make_unique<Graph>(state_);
-  const bool evaluates =
-      key.phase == Phase::evaluate || key.phase == Phase::refresh || key.phase == Phase::predict;
+  const bool evaluates = key.phase == Phase::evaluate || key.phase == Phase::refresh || key.phase == Phase::predict;
   Builder builder(*graph, context_, !evaluates);
   if (!key.weights.empty()) builder.stand_in(averages_.stand_ins(key.weights));
   if (key.phase == Phase::refresh) builder.refresh(averages_.refreshed(key.weights));
@@ -346,7 +352,8 @@ std::string Blueprint::hash_without_guard(const ProgramKey& key, const Graph& gr
 
 ProgramKey Blueprint::evaluation(const std::string& split, std::int64_t samples) const {
   const std::string& weights = spec_.trainer.evaluate.name;
-  return {answers_.predictions ? Phase::predict : Phase::evaluate, split, samples, 0, trains() && weights != model_weights ? weights : ""};
+  return {answers_.predictions ? Phase::predict : Phase::evaluate, split, samples, 0,
+          trains() && weights != model_weights ? weights : ""};
 }
 
 void Blueprint::add_refresh_programs(std::vector<ProgramKey>& keys) const {

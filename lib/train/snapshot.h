@@ -70,8 +70,8 @@ class Snapshot {
   /// Writes a checkpoint's arrays to the session's state, after checking that they are the ones of this experiment.
   /// Sums of metrics that it does not hold begin at zero; false if it holds other ones than this experiment.
   bool restore(const CheckpointReader& reader);
-  /// Only the arrays of the models in use, for evaluation and predictions; those that the average `weights` has from it ("model": none). A usage
-  /// Error lists the averages there are.
+  /// Only the arrays of the models in use, for evaluation and predictions; those that the average `weights` has from it
+  /// ("model": none). A usage Error lists the averages there are.
   void restore_model(const CheckpointReader& reader, const std::string& weights);
 
  private:

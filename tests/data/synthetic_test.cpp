@@ -79,8 +79,9 @@ TEST_CASE("synthetic: classes can be learned, on new samples too") {
 }
 
 TEST_CASE("synthetic: a pixel's brightness is that of its class, and discs lie on a ground of class 0") {
-  const Table table = dataset(
-      "{type: synthetic, task: segmentation, samples: 40, shape: [2, 9, 7], classes: 3, noise: 0, seed: 2}")->load();
+  const Table table =
+      dataset("{type: synthetic, task: segmentation, samples: 40, shape: [2, 9, 7], classes: 3, noise: 0, seed: 2}")
+          ->load();
   const Column& target = table.column("target");
   CHECK(target.field.shape == Shape{9, 7});
   const auto* x = table.column("input").as<std::uint8_t>();

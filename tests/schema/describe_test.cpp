@@ -224,19 +224,20 @@ TEST_CASE("the JSON Schema accepts what the reader accepts, and little else") {
   for (const char* good :
        {"name: x", "name: 3", "max: 3 epochs", "max: \"${vars.max}\"", "every: [1 epoch, 30 min]", "every: 2 steps",
         "head: dropout", "head: {type: conv2d, out_channels: 3, kernel_size: [3, 3], padding: same}", "head: {p: 0.1}",
-        "extras: {dropout: {p: 0.1}, a: {type: dropout}, b: null}", "extras: [dropout, {type: dropout, p: 0.1}]", "keep: {last: 3, best: null}", "weights: {a: 1}",
-        "layers: [dropout, {type: conv2d, out_channels: 3}]", "low: \"${env:LOW:-0}\"", "tags: a", "tags: [a, b]",
-        "vars: {a: 1}", "time_limit: 11 h 30 min"}) {
+        "extras: {dropout: {p: 0.1}, a: {type: dropout}, b: null}", "extras: [dropout, {type: dropout, p: 0.1}]",
+        "keep: {last: 3, best: null}", "weights: {a: 1}", "layers: [dropout, {type: conv2d, out_channels: 3}]",
+        "low: \"${env:LOW:-0}\"", "tags: a", "tags: [a, b]", "vars: {a: 1}", "time_limit: 11 h 30 min"}) {
     INFO(good);
     CHECK(accepts("{" + o + good + "}"));
     if (std::string(good).find("${") == std::string::npos && std::string(good) != "head: {p: 0.1}" &&
         std::string(good) != "vars: {a: 1}")
       CHECK_NOTHROW(parse<Spec>(parse_yaml_text("{" + o + good + "}")));
   }
-  for (const char* bad : {"nmae: x", "low: abc", "max: 3", "keep: {last: -1}", "keep: {mode: mxa}", "keep: {lats: 1}",
-                          "head: conv2", "head: {type: conv2d}", "head: {type: conv2d, out_channels: 0}",
-                          "head: {type: dropout, p: 1}", "head: {typo: 1}", "layers: [nothing]", "pair: [1]",
-                          "extras: {a: nothing}", "extras: [nothing]", "extras: dropout", "name: ''", "time_limit: ''", "distributed: 1"}) {
+  for (const char* bad :
+       {"nmae: x", "low: abc", "max: 3", "keep: {last: -1}", "keep: {mode: mxa}", "keep: {lats: 1}", "head: conv2",
+        "head: {type: conv2d}", "head: {type: conv2d, out_channels: 0}", "head: {type: dropout, p: 1}",
+        "head: {typo: 1}", "layers: [nothing]", "pair: [1]", "extras: {a: nothing}", "extras: [nothing]",
+        "extras: dropout", "name: ''", "time_limit: ''", "distributed: 1"}) {
     INFO(bad);
     CHECK(!accepts("{" + o + bad + "}"));
     CHECK_THROWS_AS(

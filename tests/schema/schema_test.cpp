@@ -129,7 +129,8 @@ TEST_CASE("unknown components name the nearest known one, or where else the name
   CHECK_FAULT("extras: {dorpout: {}}", "2:19 extras.dorpout: unknown test_layer 'dorpout'. Did you mean 'dropout'?");
   CHECK_FAULT("extras: dropout", "2:9 extras: expected a map of names");
   CHECK_FAULT("extras: [dropout, dorpout]", "2:19 extras.1: unknown test_layer 'dorpout'. Did you mean 'dropout'?");
-  CHECK_FAULT("extras: [{p: 0.1}]", "2:10 extras.0: expected a test_layer: a name, or a map with 'type'; 'type' is missing.");
+  CHECK_FAULT("extras: [{p: 0.1}]",
+              "2:10 extras.0: expected a test_layer: a name, or a map with 'type'; 'type' is missing.");
 }
 
 TEST_CASE("a list of components stands for a map of their types") {
@@ -140,7 +141,8 @@ TEST_CASE("a list of components stands for a map of their types") {
   CHECK(s.extras.items[2].first == "dropout2");
   const Node written = write(s);
   REQUIRE(written.find("extras")->is_map());
-  CHECK(*written.find("extras")->find("dropout2")->find("p") == *write(with_sgd("extras: {dropout2: {type: dropout, p: 0.1}}")).find("extras")->find("dropout2")->find("p"));
+  CHECK(*written.find("extras")->find("dropout2")->find("p") ==
+        *write(with_sgd("extras: {dropout2: {type: dropout, p: 0.1}}")).find("extras")->find("dropout2")->find("p"));
 }
 
 TEST_CASE("missing keys are named with what they mean") {

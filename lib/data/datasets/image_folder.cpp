@@ -80,9 +80,10 @@ struct ImageFolder final : Dataset {
                "JPEG and PNG files, a folder for each class: <root>/<class>/**/*.jpg, .jpeg, .png. Decoded once, at "
                "the start, where they fit into memory.")
         .required("root", &ImageFolder::root, "Folder of the classes' folders; hidden files and folders are left out.")
-        .field("labels", &ImageFolder::labels,
-               "Whether folders are classes; if not, there is no target, pictures may lie anywhere below `root`, and that "
-               "may be one picture.")
+        .field(
+            "labels", &ImageFolder::labels,
+            "Whether folders are classes; if not, there is no target, pictures may lie anywhere below `root`, and that "
+            "may be one picture.")
         .field("classes", &ImageFolder::classes,
                "Folders to read, in the order of their class numbers; if left out, all, sorted by name.")
         .field("decode", &ImageFolder::decode, "What a file becomes.")

@@ -45,7 +45,9 @@ struct Mnist final : ArrayDataset {
   }
 
  private:
-  std::string images_file() const { return split == MnistSplit::train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte"; }
+  std::string images_file() const {
+    return split == MnistSplit::train ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte";
+  }
 
   ArrayPair arrays() const override {
     const std::string prefix = split == MnistSplit::train ? "train" : "t10k";

@@ -70,8 +70,10 @@ struct Synthetic final : Dataset {
 
   static Schema<Synthetic> schema() {
     return Schema<Synthetic>("Samples made up from a seed: separable classes, a noisy linear map, or images of bytes.")
-        .field("task", &Synthetic::task, "What is made: blobs of classes, a linear regression, images of classes, or images with a class for each "
-               "pixel: discs of every class but 0 on a ground of that.")
+        .field(
+            "task", &Synthetic::task,
+            "What is made: blobs of classes, a linear regression, images of classes, or images with a class for each "
+            "pixel: discs of every class but 0 on a ground of that.")
         .field("samples", &Synthetic::samples, between(1, 2147483647), "Number of samples.")
         .field("shape", &Synthetic::shape, at_least(1), non_empty(), "Shape of one input sample; images: (C, H, W).")
         .field("classes", &Synthetic::classes, between(2, 1000000), "Number of classes, not for regression.")
