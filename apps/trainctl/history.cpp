@@ -77,7 +77,9 @@ TextPlotStyle terminal_style(bool no_color) {
 class ShowHistory final : public Command {
  public:
   void declare(Arguments& arguments) override {
-    arguments.positionals("RUN", runs_, "Run directories; several are shown side by side.");
+    arguments.positionals(
+        "RUN", runs_,
+        "Run directories. Of several the best report of each is shown, or with --series their values side by side.");
     arguments.option("--series", series_, "NAMES",
                      "Only these values, separated by commas, as in --series val/loss,val/accuracy.");
     arguments.option("--plot", plot_, "FILE", "Also draw the curves, as an SVG picture, or with - in the terminal.");
@@ -86,6 +88,7 @@ class ShowHistory final : public Command {
     arguments.flag("--csv", csv_, "CSV instead of a table.");
     arguments.example("trainctl history runs/examples/fashion-mnist-lenet-1");
     arguments.example("trainctl history runs/examples/fashion-mnist-lenet-1 --plot - --best val/accuracy --mode max");
+    arguments.example("trainctl history runs/examples/* --best val/accuracy --mode max");
     arguments.example("trainctl history runs/examples/* --series val/accuracy --plot accuracy.svg");
   }
 

@@ -128,20 +128,20 @@ struct Scalars {
   DType types[most];
 };
 
-__device__ double number(DType type, const void* operand) {
+__device__ double number(DType type, const void* operand, std::int64_t i = 0) {
   switch (type) {
     case DType::f32:
-      return *static_cast<const float*>(operand);
+      return static_cast<const float*>(operand)[i];
     case DType::bf16:
-      return static_cast<float>(*static_cast<const __nv_bfloat16*>(operand));
+      return static_cast<float>(static_cast<const __nv_bfloat16*>(operand)[i]);
     case DType::f64:
-      return *static_cast<const double*>(operand);
+      return static_cast<const double*>(operand)[i];
     case DType::i32:
-      return *static_cast<const std::int32_t*>(operand);
+      return static_cast<const std::int32_t*>(operand)[i];
     case DType::i64:
-      return static_cast<double>(*static_cast<const std::int64_t*>(operand));
+      return static_cast<double>(static_cast<const std::int64_t*>(operand)[i]);
     case DType::u8:
-      return *static_cast<const std::uint8_t*>(operand);
+      return static_cast<const std::uint8_t*>(operand)[i];
   }
   return 0.0;
 }
@@ -163,8 +163,11 @@ __global__ void is_finite_kernel(const __grid_constant__ Scalars scalars, std::i
   if (threadIdx.x == 0) *y = finite;
 }
 
-__global__ void accumulate_kernel(const double* total, const void* value, DType type, double factor, double* y) {
-  *y = *total + factor * number(type, value);
+__global__ void accumulate_kernel(std::int64_t count, const double* total, const void* value, DType type, double factor,
+                                  double* y) {
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+  for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += step)
+    y[i] = total[i] + factor * number(type, value, i);
 }
 
 bool is_f32(const KernelRequest& request, std::size_t input) {
@@ -313,7 +316,7 @@ std::unique_ptr<Launch> prepare_dropout(const KernelRequest& request, const Kern
 std::optional<KernelPlan> plan_scalars(const KernelRequest& request) {
   if (request.inputs.size() > Scalars::most) return std::nullopt;
   for (const TensorType* type : request.inputs) {
-    if (type && type->elements() != 1) return std::nullopt;
+    if (type && type->elements() != 1 && request.op != "accumulate") return std::nullopt;
   }
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
   if (request.op != "is_finite") plan.in_place = {{0, 0}};
@@ -345,8 +348,11 @@ std::unique_ptr<Launch> prepare_is_finite(const KernelRequest& request, const Ke
 std::unique_ptr<Launch> prepare_accumulate(const KernelRequest& request, const KernelPlan&) {
   const double factor = as<AccumulateAttributes>(*request.attributes).factor;
   const DType type = request.inputs[1]->dtype;
+  const std::int64_t count = request.outputs[0].elements();
+  const int threads = count == 1 ? 1 : 256;
   return make_launch([=](const LaunchArguments& a) {
-    accumulate_kernel<<<1, 1, 0, stream_of(a)>>>(in<double>(a, 0), a.inputs[1], type, factor, out<double>(a, 0));
+    accumulate_kernel<<<grid(count, threads), threads, 0, stream_of(a)>>>(count, in<double>(a, 0), a.inputs[1], type,
+                                                                          factor, out<double>(a, 0));
   });
 }
 

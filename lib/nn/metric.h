@@ -16,17 +16,29 @@ namespace trainctl {
 struct Metric {
   static constexpr const char* kind = "metric";
 
+  bool training = true;  ///< whether it is measured of training batches too
+
   /// What one batch adds to one of the metric's sums: factor * value.
   struct Term {
-    Value value;  ///< a scalar of f32, f64, i32 or i64
+    Value value;  ///< f32, f64, i32 or i64, of one shape for all batches: a scalar, or counts
     double factor = 1.0;
   };
   virtual ~Metric() = default;
   /// The terms of a batch: as many for each batch, in the same order.
   virtual std::vector<Term> build(Builder& builder, Value output, Value target) const = 0;
-  /// The metric from its sums over `samples` samples. By default the first sum over the samples.
+  /// The metric from its sums over `samples` samples, all elements one after another; NaN where it is not defined. By
+  /// default the first sum over the samples.
   virtual double finish(std::span<const double> sums, double samples) const { return sums[0] / samples; }
+
+  template <typename T>
+  static void common(Schema<T>& schema);
 };
+
+template <typename T>
+void Metric::common(Schema<T>& schema) {
+  schema.field("training", &Metric::training,
+               "Whether it is measured of training batches too, not in validation alone.");
+}
 
 /// `metrics`: what is measured beside what the step reports itself. null takes away either.
 struct Metrics : Named<Metric> {

@@ -262,19 +262,22 @@ void Assembly::guard(Builder& builder, const StepProgram& program, std::int64_t 
 
 void Assembly::report(Builder& builder, std::string_view split, std::string_view name,
                       const std::vector<Metric::Term>& terms, const Metric* metric) {
-  if (metrics->is_off(name)) return;
+  if (metrics->is_off(name) || (metric && !metric->training && split == "train")) return;
   Graph& graph = builder.graph();
   std::vector<int> sums;
+  std::size_t numbers = 0;
   for (const Metric::Term& term : terms) {
+    const Shape shape = term.value.shape();
     const int sum = graph.state_spec().declare(
-        {fmt::format("metrics/{}/{}/{}", split, name, sums.size()), {DType::f64, {}}, Init::zeros()});
+        {fmt::format("metrics/{}/{}/{}", split, name, sums.size()), {DType::f64, shape}, Init::zeros()});
     add_to(builder, sum, term.factor, term.value);
     sums.push_back(sum);
+    numbers += static_cast<std::size_t>(shape.elements());
   }
   std::vector<Reported>& known = reported_.try_emplace(std::string(split)).first->second;
   const auto found = std::ranges::find(known, name, &Reported::name);
   if (found == known.end())
-    known.push_back({std::string(name), sums, metric});
+    known.push_back({.name = std::string(name), .sums = sums, .metric = metric, .numbers = numbers});
   else
     require(found->sums == sums, "a metric has another number of sums than before");
 }

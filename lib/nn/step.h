@@ -77,10 +77,11 @@ struct Assembly {
   /// A sum of metrics: its state variable, by split.
   struct Reported {
     std::string name;                ///< "loss", "accuracy"
-    std::vector<int> sums;           ///< f64 scalars in the StateSpec
+    std::vector<int> sums;           ///< f64 in the StateSpec
     const Metric* metric = nullptr;  ///< null: the first sum over the second, or over the samples if it is the only one
     int entry = 0;                   ///< the program of an update that computes it
     bool skipped = false;            ///< the sums are updates that were skipped, and their samples
+    std::size_t numbers = 0;         ///< elements of all sums
   };
 
   /// How many updates a duration is.
@@ -122,7 +123,8 @@ struct Assembly {
   void guard(Builder& builder, const StepProgram& program, std::int64_t samples);
   /// Index of "health/finite_updates/<entry>" (f64) by entry; empty before guard().
   const std::vector<int>& finite_updates() const { return finite_updates_; }
-  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>", unless the experiment has that name off.
+  /// Adds factor * value to the sum "metrics/<split>/<name>/<k>", unless the experiment has that name off or the metric
+  /// is not for that split.
   void report(Builder& builder, std::string_view split, std::string_view name, const std::vector<Metric::Term>& terms,
               const Metric* metric = nullptr);
   /// What graphs of that split report, in order of first appearance.

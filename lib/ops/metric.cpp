@@ -71,12 +71,13 @@ class Accumulate final : public Op {
   std::string_view name() const override { return "accumulate"; }
   Types infer(const Attributes&, InputTypes inputs) const override {
     expect_operands(name(), inputs, 2, 2);
-    expect_scalar(name(), inputs[0], DType::f64);
-    expect_scalar(name(), inputs[1], inputs[1]->dtype);
-    return {{DType::f64, {}}};
+    require(inputs[0]->dtype == DType::f64 && inputs[0]->shape == inputs[1]->shape,
+            "accumulate needs a total in f64 and values of its shape");
+    return {*inputs[0]};
   }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
-    outputs[0][0] = (*inputs[0])[0] + as<AccumulateAttributes>(attributes).factor * (*inputs[1])[0];
+    const double factor = as<AccumulateAttributes>(attributes).factor;
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + factor * (*inputs[1])[i];
   }
 };
 

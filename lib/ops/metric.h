@@ -20,7 +20,7 @@ struct CountCorrectAttributes final : Attributes {
 /// "absolute_error_sum": (prediction, target, both f32) -> f64 scalar: sum of |p - t| over all elements, in a fixed
 /// order.
 
-/// "accumulate": (total f64 scalar, value scalar of f32, f64, i32 or i64) -> total + factor * value, f64.
+/// "accumulate": (total f64, value of its shape, f32, f64, i32 or i64) -> total + factor * value, f64.
 struct AccumulateAttributes final : Attributes {
   double factor = 1.0;
   explicit AccumulateAttributes(double f) : factor(f) {}

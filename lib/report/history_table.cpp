@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -58,31 +59,64 @@ std::string one_run(const NamedHistory& run, const std::vector<std::string>& ser
   return table.text();
 }
 
+// Whether every report ends an epoch, so that epochs tell reports apart.
+bool by_epoch(std::span<const NamedHistory> runs) {
+  return std::ranges::all_of(runs, [](const NamedHistory& run) {
+    const auto& records = run.history.records;
+    return std::ranges::adjacent_find(records, [](const auto& a, const auto& b) { return a.epoch >= b.epoch; }) ==
+           records.end();
+  });
+}
+
+// Several runs, a row each: the values of its best report, or of its last where nothing says which is best.
+std::string a_row_each(std::span<const NamedHistory> runs, const std::vector<std::string>& series) {
+  std::vector<TextTable::Column> columns{
+      {"run"}, {"status"}, {"report"}, {"epoch", Align::right}, {"step", Align::right}};
+  for (const std::string& name : series) columns.push_back({name, Align::right});
+  TextTable table(std::move(columns));
+  for (const NamedHistory& run : runs) {
+    const auto& [records, best] = std::tie(run.history.records, run.history.best);
+    const auto is_best = [&](const HistoryRecord& record) { return best && record.step == best->step; };
+    auto shown = std::ranges::find_if(records, is_best);
+    const bool known = shown != records.end();
+    if (!known && !records.empty()) shown = std::prev(records.end());
+    std::vector<std::string> row{run.name, run.history.status};
+    if (shown == records.end()) {
+      row.resize(5 + series.size());
+    } else {
+      row.insert(row.end(), {known ? fmt::format("best {}", best->monitor) : "last", std::to_string(shown->epoch),
+                             std::to_string(shown->step)});
+      for (const std::string& name : series) row.push_back(cell(*shown, name));
+    }
+    table.add(std::move(row));
+  }
+  return table.text();
+}
+
+// Several runs, a row for each epoch, or for each step where runs report within epochs.
 std::string side_by_side(std::span<const NamedHistory> runs, const std::vector<std::string>& series) {
-  struct Cells {
-    std::int64_t epoch = 0;
-    std::vector<std::string> values;
-  };
-  std::vector<TextTable::Column> columns{{"epoch", Align::right}, {"step", Align::right}};
-  std::map<std::int64_t, Cells> rows;
+  const bool epochs = by_epoch(runs);
+  std::vector<TextTable::Column> columns{{"epoch", Align::right}};
+  if (!epochs) columns.push_back({"step", Align::right});
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::string>> rows;
   std::size_t used = 0;
   for (const std::string& name : series) {
     for (const NamedHistory& run : runs) {
       if (!has_series(run.history, name)) continue;
       columns.push_back({fmt::format("{} {}", run.name, name), Align::right});
-      for (const HistoryRecord& record : run.history.records) {
-        Cells& row = rows[record.step];
-        row.epoch = record.epoch;
-        row.values.resize(used + 1);
-        row.values[used] = cell(record, name);
-      }
       ++used;
+      for (const HistoryRecord& record : run.history.records) {
+        std::vector<std::string>& row = epochs ? rows[{record.epoch, 0}] : rows[{record.step, record.epoch}];
+        row.resize(used);
+        row.back() = cell(record, name);
+      }
     }
   }
   TextTable table(std::move(columns));
-  for (auto& [step, row] : rows) {
-    std::vector<std::string> cells{std::to_string(row.epoch), std::to_string(step)};
-    cells.insert(cells.end(), row.values.begin(), row.values.end());
+  for (auto& [at, row] : rows) {
+    std::vector<std::string> cells{std::to_string(epochs ? at.first : at.second)};
+    if (!epochs) cells.push_back(std::to_string(at.first));
+    cells.insert(cells.end(), row.begin(), row.end());
     table.add(std::move(cells));
   }
   return table.text();
@@ -132,15 +166,6 @@ std::string csv_number(double value) {
   return number_text(value);
 }
 
-// Whether every report ends an epoch, so that epochs tell reports apart.
-bool by_epoch(std::span<const NamedHistory> runs) {
-  return std::ranges::all_of(runs, [](const NamedHistory& run) {
-    const auto& records = run.history.records;
-    return std::ranges::adjacent_find(records, [](const auto& a, const auto& b) { return a.epoch >= b.epoch; }) ==
-           records.end();
-  });
-}
-
 }  // namespace
 
 std::vector<std::string> series_names(std::span<const NamedHistory> runs) {
@@ -170,6 +195,7 @@ void find_best(std::span<NamedHistory> runs, const std::string& name, bool most)
 
 std::string history_text(std::span<const NamedHistory> runs, const std::vector<std::string>& wanted) {
   const std::vector<std::string> series = chosen(runs, wanted);
+  if (runs.size() > 1 && wanted.empty()) return a_row_each(runs, series);
   std::string text = runs.size() == 1 ? one_run(runs.front(), series) : side_by_side(runs, series);
   for (const NamedHistory& run : runs) text += summary(run, series);
   return text;

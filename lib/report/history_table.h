@@ -23,8 +23,9 @@ std::vector<std::string> series_names(std::span<const NamedHistory> runs);
 /// without such numbers. A usage Error if none of the runs has the value.
 void find_best(std::span<NamedHistory> runs, const std::string& name, bool most);
 
-/// A table for a terminal: one run with its values as columns, or several side by side, a column for each run and
-/// series; below it, where each run was best. `series` empty: all. A usage Error if none of the runs has one of them.
+/// A table for a terminal. One run: a row for each report. Several: a row for each run, with its best report or its
+/// last; or, of the `series` that are asked for, a row for each epoch and a column for each run and series. Where each
+/// run was best stands below. A usage Error if none of the runs has one of them.
 std::string history_text(std::span<const NamedHistory> runs, const std::vector<std::string>& series = {});
 
 /// One line for each report: run, epoch, step, samples, a column for each series, seconds (RFC 4180). What a report

@@ -268,7 +268,8 @@ Node write_object(const ObjectInfo& info, const void* object) {
   Node map = Node::map();
   for (const FieldInfo& field : info.fields) {
     Node value = field.type->write(member(field, object));
-    if (!value.is_null()) map.append(field.name, std::move(value));
+    const bool by_default = value.is_null() && !field.default_value;
+    if (!by_default) map.append(field.name, std::move(value));
   }
   return map;
 }

@@ -115,7 +115,7 @@ struct ObjectInfo {
 /// out-of-range ones go to `diagnostics`. A null or scalar node counts as an empty map if `bare`.
 void read_object(const ObjectInfo& info, void* object, const Node& map, Diagnostics& diagnostics,
                  std::string_view ignored_key = {});
-/// The object as a map with all its fields, optional ones without a value left out.
+/// The object as a map with all its fields; optional ones that have no value, as by default, are left out.
 Node write_object(const ObjectInfo& info, const void* object);
 void visit_live_object(const ObjectInfo& info, void* object, const std::string& path,
                        const TypeInfo::LiveVisitor& visitor);

@@ -115,6 +115,12 @@ void Blueprint::check_metrics(const std::vector<Assembly::Reported>& reported, D
   if (reported.empty())
     note(problems, spec_.step.source(), "metrics", "every value that the step reports is off; leave one of them on.");
   for (const auto& [name, metric] : spec_.metrics) {
+    if (!metric->training && trains()) {
+      if (spec_.data.val) continue;
+      note(problems, metric.source(), fmt::format("metrics.{}", name),
+           "it is measured in validation alone, and there is no data.val; give one, or say training: true.");
+      continue;
+    }
     if (std::ranges::find(reported, name, &Assembly::Reported::name) != reported.end()) continue;
     note(problems, metric.source(), fmt::format("metrics.{}", name),
          fmt::format("the step '{}' has nothing to hold its output against here, so it measures no metrics; remove it.",

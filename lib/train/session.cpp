@@ -170,18 +170,23 @@ void Session::initialise() {
 }
 
 void Session::clear_sums(std::string_view split) {
-  const double zero = 0.0;
   for (const auto& reported : blueprint_.assembly().reported(split)) {
-    for (const int sum : reported.sums) state_.write(sum, &zero);
+    const std::vector<double> zeros(reported.numbers);
+    for (const int sum : reported.sums) state_.write(sum, zeros.data());
   }
   if (split != "train") return;
+  const double zero = 0.0;
   for (const int count : blueprint_.assembly().finite_updates()) state_.write(count, &zero);
 }
 
 std::vector<double> Session::read_sums(std::string_view split) const {
   std::vector<double> sums;
   for (const auto& reported : blueprint_.assembly().reported(split)) {
-    for (const int sum : reported.sums) sums.push_back(state_.read_scalar<double>(sum));
+    for (const int sum : reported.sums) {
+      const auto first = static_cast<std::ptrdiff_t>(sums.size());
+      sums.resize(sums.size() + static_cast<std::size_t>(state_.spec()[sum].type.elements()));
+      state_.read(sum, sums.data() + first);
+    }
   }
   return sums;
 }
@@ -193,12 +198,12 @@ std::vector<Measured> Session::measure(std::string_view split, const std::vector
   std::size_t at = 0;
   for (const auto& reported : all) {
     if (reported.skipped) skipped[reported.entry] = sums[at + 1];
-    at += reported.sums.size();
+    at += reported.numbers;
   }
   at = 0;
   for (const auto& reported : all) {
-    const std::span<const double> own(sums.data() + at, reported.sums.size());
-    at += reported.sums.size();
+    const std::span<const double> own(sums.data() + at, reported.numbers);
+    at += reported.numbers;
     const double counted = samples - skipped[reported.entry];
     if (counted <= 0.0 && !reported.skipped) continue;  // of nothing there is no mean
     values.push_back({fmt::format("{}/{}", split, reported.name), Assembly::finish(reported, own, counted)});

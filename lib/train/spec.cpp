@@ -106,6 +106,7 @@ Schema<BestSpec> BestSpec::schema() {
 Schema<KeepSpec> KeepSpec::schema() {
   return Schema<KeepSpec>("Which checkpoints stay.")
       .field("last", &KeepSpec::last, at_least(1), "How many of the newest.")
+      .field("all", &KeepSpec::all, "Whether every one stays, however many there are.")
       .field("best", &KeepSpec::best, "Keeps the best one too, saved as soon as it is measured.");
 }
 

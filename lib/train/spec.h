@@ -101,6 +101,7 @@ struct BestSpec {
 
 struct KeepSpec {
   std::int64_t last = 2;
+  bool all = false;
   std::optional<BestSpec> best;
   static Schema<KeepSpec> schema();
 };

@@ -378,7 +378,8 @@ void Trainer::save(bool improved, bool must) {
   const auto& checkpoint = session_.blueprint().spec().checkpoint;
   Retention retention{.last = 2, .best = false};
   if (checkpoint)
-    retention = {.last = static_cast<int>(checkpoint->keep.last), .best = checkpoint->keep.best.has_value()};
+    retention = {.last = checkpoint->keep.all ? 0 : static_cast<int>(checkpoint->keep.last),
+                 .best = checkpoint->keep.best.has_value()};
   try {
     steps_log_->sync();
     for (const auto& [name, logger] : session_.blueprint().spec().loggers) logger->flush();

@@ -98,7 +98,7 @@ void Trainer::check_skipped() {
   const std::vector<double> sums = session_.read_sums("train");
   for (const auto& reported : session_.blueprint().assembly().reported("train")) {
     if (reported.skipped) skipped = std::max(skipped, static_cast<std::int64_t>(sums[at]));
-    at += reported.sums.size();
+    at += reported.numbers;
   }
   const std::int64_t now = skipped - host_.health.skipped;
   if (now == 0) return;

@@ -1,6 +1,7 @@
 """Modules of users' own: built against an installed trainctl, used by each command, refused whole where they do not fit."""
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -70,9 +71,13 @@ class Modules(CliTest):
         cli.TRAINCTL = cls.trainctl
 
     def test_train(self):
-        """a layer, a step and a policy of a module train; the run says which module it was, and goes on with that one alone"""
+        """components of a module train: a data set, a layer, a step, a loss, a metric and a policy; the run says which module it was, and goes on with that one alone"""
         self.run_cli("train", self.config, "--output", "run", "--set", "trainer.max=2 epochs")
         history = json.loads((self.folder / "run/history.json").read_text())["epochs"]
+        self.assertLess(history[1]["values"]["val/entropy"], history[0]["values"]["val/entropy"])
+        self.assertLess(history[0]["values"]["val/entropy"], math.log(3))
+        sure = self.run_json("train", self.config, "--output", "sure", "--set", "loss.beta=0", "--set", "trainer.max=2 epochs")["values"]
+        self.assertLess(sure["val/entropy"], history[1]["values"]["val/entropy"])  # what the penalty is for
         self.assertIn("val/auxiliary_loss", history[0]["values"])
         self.assertLess(history[1]["values"]["lr"], history[0]["values"]["lr"])
         [[path, digest]] = json.loads((self.folder / "run/meta.json").read_text())["starts"][0]["modules"].items()
@@ -100,7 +105,9 @@ class Modules(CliTest):
         self.assertIn("upper", self.run_cli("describe", "tanh_decay", "--module", self.mine).stdout)
         self.assertIn("layer mish", self.run_cli("doctor", "--module", self.mine).stdout)
         components = self.run_json("doctor", "--module", self.mine)["modules"][0]["components"]
-        self.assertEqual(components, [{"kind": "layer", "type": "mish"}, {"kind": "policy", "type": "tanh_decay"}, {"kind": "step", "type": "auxiliary"}])
+        self.assertEqual(components, [{"kind": kind, "type": name} for kind, name in
+                                      [("dataset", "spirals"), ("layer", "mish"), ("loss", "confidence_penalty"), ("metric", "entropy"),
+                                       ("policy", "tanh_decay"), ("step", "auxiliary")]])
         self.assertIn("module mine", self.run_cli("check", self.config).stdout)
         self.assertIn("mish", self.run_cli("schema", "--module", self.mine).stdout)
 

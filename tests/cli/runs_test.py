@@ -76,10 +76,15 @@ class Files(CliTest):
         self.assertIn("val/loss", self.run_cli("history", self.run_path, "--series", "val/los", expect=2).stderr)
 
     def test_history_of_several(self):
-        """history shows runs side by side"""
+        """history shows the best of each run, or runs side by side"""
         self.run_cli("train", self.config, "--set", "seed=9")
         table = self.run_cli("history", self.run_path, self.folder / "runs/tests/small-2", "--series", "val/loss").stdout
-        self.assertEqual(table.splitlines()[0].split(), ["epoch", "step", "small-1", "val/loss", "small-2", "val/loss"])
+        self.assertEqual(table.splitlines()[0].split(), ["epoch", "small-1", "val/loss", "small-2", "val/loss"])
+        self.assertEqual(len(table.splitlines()), 1 + 3 + 2 * 2)
+        rows = [line.split() for line in self.run_cli("history", self.run_path, self.folder / "runs/tests/small-2").stdout.splitlines()]
+        self.assertEqual([row[0] for row in rows], ["run", "small-1", "small-2"])
+        best = json.loads((self.run_path / "history.json").read_text())["best"]
+        self.assertEqual(rows[1][1:6], ["finished", "best", "val/loss", str(best["epoch"]), str(best["step"])])
 
     def test_damaged_history(self):
         """a damaged history.json is replaced by what the newest checkpoint holds"""

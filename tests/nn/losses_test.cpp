@@ -36,8 +36,9 @@ struct Judged {
     const Interpretation result = bench.run();
     std::vector<double> sums;
     for (const Metric::Term& term : terms) {
-      const auto input = bench.bindings.inputs.find("output");
-      sums.push_back(term.factor * (term.value == output ? input->second[0] : result.values.at(term.value.id())[0]));
+      const RefTensor& sum =
+          term.value == output ? bench.bindings.inputs.at("output") : result.values.at(term.value.id());
+      for (std::int64_t i = 0; i < sum.size(); ++i) sums.push_back(term.factor * sum[i]);
     }
     return component->finish(sums, samples);
   }

@@ -166,6 +166,7 @@ const RegisterCases metrics({
     {"absolute_error_sum", "large", nullptr, {f32({130, 33}), f32({130, 33})}},
     {"accumulate", "f32", accumulate(128.0), {scalar(1e6, DType::f64), scalar(0.3)}},
     {"accumulate", "f64", accumulate(1.0), {scalar(1e6, DType::f64), scalar(0.3, DType::f64)}},
+    {"accumulate", "counts", accumulate(1.0), {{TensorType{DType::f64, {3, 70}}}, integers(DType::i64, {3, 70}, 0, 9)}},
     {"accumulate", "i32", accumulate(1.0), {scalar(1e6, DType::f64), scalar(5, DType::i32)}, Match::exact},
     {"accumulate", "i64", accumulate(1.0), {scalar(1e6, DType::f64), scalar(5, DType::i64)}, Match::exact},
 });

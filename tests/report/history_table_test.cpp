@@ -1,6 +1,9 @@
 #include "report/history_table.h"
+#include "base/text.h"
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
 
 #include <cmath>
 
@@ -56,15 +59,32 @@ TEST_CASE("without a monitored value the extremes are shown, NaN left out") {
   CHECK(text.back() == "  val/loss: lowest 1 at epoch 3, highest 1.25 at epoch 1");
 }
 
-TEST_CASE("runs stand side by side, reports matched by step") {
+TEST_CASE("series of several runs stand side by side, by epoch, or by step where there are reports within epochs") {
   History shorter = sample(0.25);
   shorter.records.pop_back();
   const std::vector<NamedHistory> runs{{"a", sample()}, {"b", shorter}};
   const auto text = lines(history_text(runs, {"train/loss"}));
-  CHECK(text[0] == "epoch  step  a train/loss  b train/loss");
-  CHECK(text[1] == "    1    10           1.5          1.75");
-  CHECK(text[2] == "    2    20           0.1           0.1");
-  CHECK(text[3] == "    3    30          0.75");
+  CHECK(text[0] == "epoch  a train/loss  b train/loss");
+  CHECK(text[1] == "    1           1.5          1.75");
+  CHECK(text[2] == "    2           0.1           0.1");
+  CHECK(text[3] == "    3          0.75");
+  shorter.records[1].epoch = 1;
+  const auto within = lines(history_text(std::vector<NamedHistory>{{"a", sample()}, {"b", shorter}}, {"train/loss"}));
+  CHECK(within[0] == "epoch  step  a train/loss  b train/loss");
+  CHECK(within[1] == "    1    10           1.5          1.75");
+}
+
+TEST_CASE("of several runs each is a row: its best report, or its last") {
+  History best = sample(0.25);
+  best.best = HistoryBest{"val/loss", "min", 1.0, 2, 20};
+  const std::vector<NamedHistory> runs{{"a", sample()}, {"b", best}, {"none", History{}}};
+  const auto text = lines(history_text(runs));
+  REQUIRE(text.size() == 4);
+  const auto cells = [&](std::size_t row) { return split(text[row], ' '); };
+  const auto holds = [&](std::size_t row, const std::string& cell) { return std::ranges::count(cells(row), cell) > 0; };
+  CHECK((holds(1, "a") && holds(1, "last") && holds(1, "30") && holds(1, "0.75")));
+  CHECK((holds(2, "b") && holds(2, "best") && holds(2, "20") && holds(2, "0.1")));
+  CHECK(text[3].starts_with("none"));
 }
 
 TEST_CASE("a series that no run has is refused with the nearest name") {

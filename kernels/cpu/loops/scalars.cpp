@@ -1,5 +1,5 @@
-// Ops on scalars, where a loop would have one turn: increment, reciprocal, is_finite, accumulate,
-// clip_factor.
+// Ops on scalars, where a loop would have one turn: increment, reciprocal, is_finite, clip_factor; and accumulate,
+// which mostly is one.
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -14,20 +14,21 @@ namespace {
 struct ScalarJob {
   double factor = 1;
   const DType* input_types = nullptr;
+  std::int64_t count = 1;  ///< of accumulate
 };
 
-double number(DType type, const void* operand) {
+double number(DType type, const void* operand, std::int64_t i = 0) {
   switch (type) {
     case DType::f32:
-      return *static_cast<const float*>(operand);
+      return static_cast<const float*>(operand)[i];
     case DType::f64:
-      return *static_cast<const double*>(operand);
+      return static_cast<const double*>(operand)[i];
     case DType::i32:
-      return *static_cast<const std::int32_t*>(operand);
+      return static_cast<const std::int32_t*>(operand)[i];
     case DType::i64:
-      return static_cast<double>(*static_cast<const std::int64_t*>(operand));
+      return static_cast<double>(static_cast<const std::int64_t*>(operand)[i]);
     case DType::u8:
-      return *static_cast<const std::uint8_t*>(operand);
+      return static_cast<const std::uint8_t*>(operand)[i];
     case DType::bf16:
       break;
   }
@@ -52,7 +53,9 @@ void is_finite(const ScalarJob& job, const Operands& operands) {
 }
 
 void accumulate(const ScalarJob& job, const Operands& operands) {
-  *operands.out<double>(0) = *operands.in<double>(0) + job.factor * number(job.input_types[1], operands.in<void>(1));
+  for (std::int64_t i = 0; i < job.count; ++i)
+    operands.out<double>(0)[i] =
+        operands.in<double>(0)[i] + job.factor * number(job.input_types[1], operands.in<void>(1), i);
 }
 
 void clip_factor(const ScalarJob&, const Operands& operands) {
@@ -63,7 +66,8 @@ void clip_factor(const ScalarJob&, const Operands& operands) {
 
 std::optional<KernelPlan> plan_scalars(const KernelRequest& request) {
   for (const TensorType* type : request.inputs) {
-    if (type && (type->elements() != 1 || type->dtype == DType::bf16)) return std::nullopt;
+    if (!type) continue;
+    if (type->dtype == DType::bf16 || (type->elements() != 1 && request.op != "accumulate")) return std::nullopt;
   }
   KernelPlan plan = row_major_plan(request);
   if (request.op == "increment" || request.op == "accumulate") plan.in_place = {{0, 0}};
@@ -74,7 +78,10 @@ std::unique_ptr<Launch> prepare_scalars(const KernelRequest& request, const Kern
   auto types = std::make_shared<std::vector<DType>>();
   for (const TensorType* type : request.inputs) types->push_back(type ? type->dtype : DType::f32);
   ScalarJob job{1, types->data()};
-  if (request.op == "accumulate") job.factor = as<AccumulateAttributes>(*request.attributes).factor;
+  if (request.op == "accumulate") {
+    job.factor = as<AccumulateAttributes>(*request.attributes).factor;
+    job.count = request.outputs[0].elements();
+  }
   const auto loop = request.op == "increment"    ? increment
                     : request.op == "reciprocal" ? reciprocal
                     : request.op == "is_finite"  ? is_finite

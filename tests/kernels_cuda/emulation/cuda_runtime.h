@@ -64,6 +64,14 @@ inline unsigned atomicInc(unsigned* number, unsigned most) {
   return before;
 }
 
+/// Adds to a number. Threads of the emulation take turns, so it need not be atomic.
+template <std::integral T>
+T atomicAdd(T* number, T more) {
+  const T before = *number;
+  *number = before + more;
+  return before;
+}
+
 // ---- arithmetic ---------------------------------------------------------------------------------------------------
 
 template <std::integral A, std::integral B>
