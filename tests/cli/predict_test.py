@@ -366,6 +366,7 @@ class Mistakes(Predict):
             (["{type: npyy}", "--output", "kept.csv"], 3, "Did you mean 'npy'?"),
             (["{type: npy, input: gone.npy}", "--output", "kept.csv"], 4, "gone.npy"),
             (["--split", "val", "--checkpoint", "bst", "--output", "kept.csv"], 2, "no such file"),
+            (["--split", "val", "--checkpoint", "last", "--weights", "best", "--output", "kept.csv"], 2, "leave one out"),
             (["--split", "val", "--set", "data.val.batchsize=3", "--output", "kept.csv"], 3, "batch_size"),
         ]:
             with self.subTest(expected):

@@ -85,8 +85,8 @@ class Results(CliTest):
         self.assertEqual(self.results("best")["step"], history["best"]["step"])
         self.assertEqual(self.results("best")["metrics"]["val/loss"], min(e["values"]["val/loss"] for e in history["epochs"]))
         self.assertEqual(self.results("last")["step"], history["epochs"][-1]["step"])
-        for name in ["best", "last"]:
-            self.run_cli("eval", "best", "--split", "val", "--checkpoint", name, "--package", "{type: classification, top_k: [2]}",
+        for name, option in [("best", "--weights"), ("last", "--checkpoint")]:
+            self.run_cli("eval", "best", "--split", "val", option, name, "--package", "{type: classification, top_k: [2]}",
                          "--output", f"eval/{name}/results")
             self.assertEqual(self.results(f"eval/{name}")["packages"], self.results(name)["packages"])
 
