@@ -165,7 +165,7 @@ class Results(CliTest):
         self.run_cli("train", "c.yaml", "--output", "c", env=faults(FAULT_COUNT=str(count)))
         whole, state = self.folders("c"), self.final_state("c")
         seen = set()
-        for at in range(20, self.calls(count), 9):
+        for at in range(20, self.calls(count), 17):
             for kind in ["kill", "ENOSPC"]:
                 run = f"{kind}-{at}"
                 done = subprocess.run([TRAINCTL, "train", "c.yaml", "--output", run], cwd=self.folder, capture_output=True,
@@ -235,7 +235,7 @@ class Results(CliTest):
         state, best = self.final_state("c"), self.results("c")
         self.assertEqual(best["step"], 16)
         self.assertEqual(state["history"]["best"]["step"], 16)
-        for at in range(30, self.calls(count), 41):
+        for at in range(30, self.calls(count), 83):
             run = f"run-{at}"
             subprocess.run([TRAINCTL, "train", "c.yaml", "--output", run], cwd=self.folder, capture_output=True,
                            env=faults(FAULT_AT=str(at), FAULT_KIND="kill"))
