@@ -1,6 +1,7 @@
 // Result packages: what is told of a model's predictions on a split, from predictions and targets alone.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -72,10 +73,24 @@ struct EnumNames<Scores> {
 /// A preset of measures and plots. One file each in lib/results/packages.
 struct ResultPackage {
   static constexpr const char* kind = "result_package";
+
+  std::vector<std::string> splits;  ///< that it is of; empty: all
+
   virtual ~ResultPackage() = default;
+  bool is_of(std::string_view split) const {
+    return splits.empty() || std::ranges::find(splits, split) != splits.end();
+  }
   /// Ready for the first sample. A config Error if predictions or targets do not fit.
   virtual std::unique_ptr<Tally> begin(const PredictionInfo& info) const = 0;
+
+  template <typename T>
+  static void common(Schema<T>& schema);
 };
+
+template <typename T>
+void ResultPackage::common(Schema<T>& schema) {
+  schema.field("splits", &ResultPackage::splits, "Of which of results.splits it tells; by default of all.");
+}
 
 /// A target as one of `classes` class numbers; a data Error if it is none.
 std::int64_t class_of(double target, std::int64_t classes);

@@ -84,7 +84,8 @@ ResultsWriter::ResultsWriter(fs::path folder, std::string split, const ResultsSp
       width_(static_cast<std::size_t>(info.output.elements())),
       target_width_(static_cast<std::size_t>(info.target.elements())),
       target_(info.target_dtype) {
-  for (const auto& [name, package] : spec.packages) tallies_.push_back(package->begin(info));
+  for (const auto& [name, package] : spec.packages)
+    tallies_.push_back(package->is_of(split_) ? package->begin(info) : nullptr);
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) fail(ErrorKind::environment, "{}: cannot make the folder: {}", folder_.string(), error.message());
@@ -101,7 +102,9 @@ void ResultsWriter::add(std::int64_t count, const float* outputs, const std::byt
   outputs_.assign(outputs, outputs + samples * width_);
   targets_.resize(samples * target_width_);
   for (std::size_t i = 0; i < targets_.size(); ++i) targets_[i] = element(target_, targets, i);
-  for (const auto& tally : tallies_) tally->add({count, outputs_, targets_});
+  for (const auto& tally : tallies_) {
+    if (tally) tally->add({count, outputs_, targets_});
+  }
   if (rows_) {
     rows_->write(0, written_, count, outputs);
     rows_->write(1, written_, count, targets);
@@ -115,6 +118,7 @@ void ResultsWriter::finish(const ResultsHeader& header) {
   Json packages = Json::object();
   std::vector<std::string> files;
   for (std::size_t i = 0; i < tallies_.size(); ++i) {
+    if (!tallies_[i]) continue;
     const auto& [name, package] = spec_.packages.items[i];
     const Findings found = tallies_[i]->finish();
     Json one{{"type", package.type()}};

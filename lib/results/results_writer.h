@@ -43,7 +43,7 @@ class ResultsWriter {
   const ResultsSpec& spec_;
   std::size_t width_, target_width_;
   DType target_;
-  std::vector<std::unique_ptr<Tally>> tallies_;
+  std::vector<std::unique_ptr<Tally>> tallies_;  ///< of the packages; null for one that is not of the split
   std::unique_ptr<RowsFile> rows_;
   std::int64_t written_ = 0;
   std::vector<double> outputs_, targets_;  ///< of the samples at hand

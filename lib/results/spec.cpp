@@ -1,5 +1,9 @@
 #include "results/spec.h"
 
+#include <algorithm>
+
+#include "base/text.h"
+
 namespace trainctl {
 
 Schema<ResultsSpec> ResultsSpec::schema() {
@@ -32,6 +36,11 @@ void ResultsSpec::check(Diagnostics& diagnostics, const Node& node) const {
   for (const auto& [name, package] : packages) {
     if (name.find('/') != std::string::npos)
       diagnostics.error(node, "the name of a package is a part of file names; leave out the '/'.");
+    for (const std::string& split : package->splits) {
+      if (std::ranges::find(splits, split) == splits.end())
+        diagnostics.error(package.source(), fmt::format("splits names '{}', which results.splits does not: {}.", split,
+                                                        join(splits, ", ")));
+    }
   }
   for (const std::string& split : splits) {
     if (split != "train" && split != "val" && split != "test")

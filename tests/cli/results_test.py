@@ -293,6 +293,17 @@ class Results(CliTest):
         self.assertIn("val_predictions.h5", message)
         self.assertEqual(list((self.folder / "out").iterdir()), [])
 
+    def test_packages_of_splits(self):
+        """a package that names its splits tells of those alone"""
+        packages = {"all": {"type": "classification", "top_k": [2]}, "test_alone": {"type": "classification", "top_k": [1], "splits": ["test"]}}
+        config = changed(SMALL, results={"packages": packages, "splits": ["val", "test"]}, trainer__max="1 epoch")
+        config["data"]["test"] = config["data"]["val"]
+        self.run_cli("train", self.write("c.yaml", config), "--output", "run")
+        self.assertEqual(set(self.results("run")["packages"]), {"all"})
+        self.assertEqual(set(self.results("run", "test")["packages"]), set(packages))
+        error = self.error("check", "c.yaml", "--set", "results.splits=[val]", expect=3)["errors"][0]
+        self.assertIn("splits names 'test', which results.splits does not: val", error["message"])
+
     def test_mistakes(self):
         """what does not fit is refused by check, with its place"""
         for changes, expected in [
