@@ -19,8 +19,9 @@ class Eval final : public Command {
                          "A run directory (its best checkpoint, else its last) or a checkpoint file.");
     arguments.option("--split", options_.split, "NAME",
                      "train, val or test; by default test where the config has it, else val.");
-    arguments.option("--weights", options_.weights, "NAME",
-                     "model, or the name of an average; by default as trainer.evaluate says.");
+    arguments.option(
+        "--weights", options_.weights, "NAME",
+        "model, or the name of an average, by default as trainer.evaluate says; or best or last, as --checkpoint.");
     arguments.option("--config", config_, "CONFIG",
                      "Data, loss and metrics from this config; the model must be the same.");
     arguments.option("--checkpoint", checkpoint_, "NAME",
@@ -40,9 +41,8 @@ class Eval final : public Command {
 
   int run(const Globals& globals) override {
     signals::install();
-    options_.target = target_;
+    options_.target = choose_checkpoint(target_, checkpoint_, options_.weights);
     if (!config_.empty()) options_.config = config_;
-    if (!checkpoint_.empty()) options_.target = named_checkpoint(target_, checkpoint_);
     if (!output_.empty()) options_.output = output_;
     if (output_.empty() && !options_.packages.empty())
       fail(ErrorKind::usage, "--package: say with --output where its results are to be written");

@@ -33,8 +33,9 @@ class Predict final : public Command {
     arguments.option("--split", options_.split, "NAME",
                      "Whose transforms and data set tell how INPUT is read, by default test, else val, else train; "
                      "without INPUT, whose data are predicted.");
-    arguments.option("--weights", options_.weights, "NAME",
-                     "model, or the name of an average; by default as trainer.evaluate says.");
+    arguments.option(
+        "--weights", options_.weights, "NAME",
+        "model, or the name of an average, by default as trainer.evaluate says; or best or last, as --checkpoint.");
     arguments.option("--checkpoint", checkpoint_, "NAME",
                      "Of a run: best, last, or a file below its checkpoints; by default the best, else the last.");
     arguments.option("--batch-size", batch_size_, "Samples at a time; by default the split's.");
@@ -48,7 +49,7 @@ class Predict final : public Command {
   int run(const Globals& globals) override {
     signals::install();
     if (output_.empty()) fail(ErrorKind::usage, "say with --output FILE.h5 or FILE.csv where predictions are written");
-    options_.target = checkpoint_.empty() ? std::filesystem::path(target_) : named_checkpoint(target_, checkpoint_);
+    options_.target = choose_checkpoint(target_, checkpoint_, options_.weights);
     options_.output = output_;
     options_.batch_size = batch_size_;
     const PredictResult result = predict(options_);

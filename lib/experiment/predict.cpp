@@ -213,7 +213,8 @@ PredictResult predict(const PredictOptions& options) {
   const CheckpointReader reader = open_run_or_checkpoint(options.target);
   ExperimentSpec spec = experiment_of(reader, std::nullopt, options.overrides);
   spec.results.reset();
-  PredictResult result{.checkpoint = reader.path()};
+  PredictResult result;
+  result.checkpoint = reader.path();
   result.epoch = reader.int_attribute("epoch");
   result.step = reader.int_attribute("step");
   result.weights = options.weights.empty() ? spec.trainer.evaluate.name : options.weights;

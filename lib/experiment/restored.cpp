@@ -1,5 +1,7 @@
 #include "experiment/restored.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "experiment/modules.h"
@@ -44,7 +46,12 @@ void restore_driven(Session& session, const CheckpointReader& reader) {
   }
 }
 
-std::filesystem::path named_checkpoint(const std::filesystem::path& run, const std::string& name) {
+std::filesystem::path choose_checkpoint(const std::filesystem::path& run, std::string name, std::string& weights) {
+  const bool by_weights = weights == ResultsSpec::best || weights == ResultsSpec::last;
+  if (by_weights && !name.empty())
+    fail(ErrorKind::usage, "--checkpoint {} --weights {}: both name a checkpoint; leave one out", name, weights);
+  if (by_weights) name = std::exchange(weights, {});
+  if (name.empty()) return run;
   if (!std::filesystem::is_directory(run))
     fail(ErrorKind::usage, "--checkpoint {}: {} is no run directory", name, run.string());
   const auto folder = RunPaths{run}.checkpoints();

@@ -25,7 +25,9 @@ std::unique_ptr<Device> open_device_for(ExperimentSpec& spec, const std::string&
 /// Values that policies drive, such as label_smoothing, as at the checkpoint's last report.
 void restore_driven(Session& session, const CheckpointReader& reader);
 
-/// A checkpoint of a run by name: best, last, or a file below its checkpoints. A usage Error if there is none.
-std::filesystem::path named_checkpoint(const std::filesystem::path& run, const std::string& name);
+/// What --checkpoint and --weights choose of a run or checkpoint. `name`: best, last, or a file below the run's
+/// checkpoints; empty: the target itself. As in `results`, `weights` may be best or last too, which names the
+/// checkpoint and is then cleared. A usage Error if there is no such checkpoint.
+std::filesystem::path choose_checkpoint(const std::filesystem::path& target, std::string name, std::string& weights);
 
 }  // namespace trainctl

@@ -295,7 +295,7 @@ double Assembly::finish(const Reported& reported, std::span<const double> sums, 
 }
 
 void Step::predict(Builder&, Assembly&, const StepProgram&, const Batch&) const {
-  fail(ErrorKind::config, "the step does not say what its models predict; see Step::predict");
+  fail(ErrorKind::config, "it does not say what its models predict; override Step::predict");
 }
 
 }  // namespace trainctl

@@ -84,8 +84,9 @@ std::string code(const std::string& text) {
 std::string type_cell(const TypeInfo& type) {
   const char* kind = inner_keys(type).type->kind;
   const std::string text = prose(type.text);
-  if (!kind || !text.ends_with(kind)) return text;
-  return fmt::format("{}[{}](#{})", text.substr(0, text.size() - std::strlen(kind)), kind, kind);
+  const std::size_t at = kind ? text.rfind(kind) : std::string::npos;
+  if (at == std::string::npos) return text;
+  return fmt::format("{}[{}](#{}){}", text.substr(0, at), kind, kind, text.substr(at + std::strlen(kind)));
 }
 
 // `around` is the resume class of the section that the object stands in, if known.

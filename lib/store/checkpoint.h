@@ -35,7 +35,7 @@ struct CheckpointContents {
   std::string experiment_yaml;  ///< the resolved experiment, complete
   std::string history_json;     ///< the history up to this position
   std::string state_json;       ///< epoch, step, phase, position, best values, policies' states
-  std::string fields_json;      ///< what samples of the training data are; not stored if empty
+  std::string fields_json{};    ///< what samples of the training data are; not stored if empty
   std::map<std::string, Attribute> attributes;
 };
 

@@ -65,7 +65,9 @@ void Session::load(const std::vector<std::string>& splits) {
     const auto& subset = blueprint_.spec().data.find(name)->subset;
     if (subset && subset->ids_file) listed_ += sha256_hex(ids_text(name, blueprint_.sampler(name).ids())) + "\n";
   }
-  digest_future_ = std::async(std::launch::async, [this, sources] {
+  // Without training nothing is saved that would tell it.
+  const auto when = data_.contains("train") ? std::launch::async : std::launch::deferred;
+  digest_future_ = std::async(when, [this, sources] {
     if (streams()) return sampled_data_digest();
     std::string joined = listed_;
     for (const auto& [name, source] : sources) joined += name + ":" + source->digest() + "\n";

@@ -83,6 +83,8 @@ class Modules(CliTest):
         [[path, digest]] = json.loads((self.folder / "run/meta.json").read_text())["starts"][0]["modules"].items()
         self.assertEqual((path, len(digest)), (str(self.mine), 64))
         self.assertIn("auxiliary_loss", self.run_cli("eval", "run", "--split", "val").stdout)
+        self.run_cli("predict", "run", "--split", "val", "--output", "p.csv")
+        self.assertRegex((self.folder / "p.csv").read_text(), "^id,class,p_0,p_1,")
         self.run_cli("train", self.config, "--output", "whole")
         self.run_cli("resume", "run", "--force", "--set", "trainer.max=4 epochs")
         whole = self.mine.read_bytes()

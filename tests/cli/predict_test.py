@@ -142,6 +142,18 @@ class Tables(Predict):
         self.assertIn("has no column 'petal'", self.error("predict", "run", "short.csv", "--output", "x.csv", expect=3)["message"])
         message = self.error("predict", "run", "{type: csv, path: new.csv, target: [], features: [0, 1]}", "--output", "x.csv", expect=4)["message"]
         self.assertIn("'input' is f32 (2) (columns sepal, petal), and the model was trained on f32 (3) (columns sepal, petal, width)", message)
+        # Without a header all columns are inputs, as many as there were.
+        bare = lambda name: {"type": "csv", "path": name, "header": False}
+        for name in ["train", "val"]:
+            (self.folder / f"bare-{name}.csv").write_text("".join(f"{i},{i % 7},{i % 3}\n" for i in range(60)))
+        config = self.config()
+        for name in ["train", "val"]:
+            config["data"][name]["dataset"] = bare(f"bare-{name}.csv")
+        self.train(config, "bare")
+        self.write("bare.csv", "1,1\n2,2\n")
+        self.assertEqual(self.predicted("bare", "bare.csv")[0]["class"].shape, (2,))
+        message = self.error("predict", "bare", "bare-val.csv", "--output", "x.csv", expect=4)["message"]
+        self.assertIn("'input' is f32 (3), and the model was trained on f32 (2)", message)
         self.write("bad.csv", "sepal,petal,width\n1,2,x\n")
         self.assertIn("bad.csv:2:5", self.error("predict", "run", "bad.csv", "--output", "x.csv", expect=4)["message"])
         self.assertFalse((self.folder / "x.csv").exists())
@@ -267,6 +279,11 @@ class Kinds(Predict):
         header, rows = self.table("run", "train", "--set", "data.memory_limit=0.0001")
         self.assertEqual(header, ["file", "class", "p_ant", "p_bee"])
         self.assertEqual([row[0] for row in rows], files)
+        (self.folder / "train/ant/ant-2.png").write_bytes(b"no picture")
+        left = [name for name in files if not name.endswith("ant-2.png")]
+        self.assertIn("ant-2.png", self.error("predict", "run", "train", "--output", "x.csv", expect=4)["message"])
+        header, rows = self.table("run", "train", "--set", "data.val.dataset.skip_damaged=true")
+        self.assertEqual([row[0] for row in rows], left)
         (self.folder / "large.png").write_bytes(png(draw.integers(0, 256, (9, 8, 3), "u1")))
         self.assertIn("u8 (3, 9, 8)", self.error("predict", "run", "large.png", "--output", "x.csv", expect=4)["message"])
         (self.folder / "empty").mkdir()
@@ -366,6 +383,7 @@ class Mistakes(Predict):
             (["{type: npyy}", "--output", "kept.csv"], 3, "Did you mean 'npy'?"),
             (["{type: npy, input: gone.npy}", "--output", "kept.csv"], 4, "gone.npy"),
             (["--split", "val", "--checkpoint", "bst", "--output", "kept.csv"], 2, "no such file"),
+            (["--split", "val", "--checkpoint", "last", "--weights", "best", "--output", "kept.csv"], 2, "leave one out"),
             (["--split", "val", "--set", "data.val.batchsize=3", "--output", "kept.csv"], 3, "batch_size"),
         ]:
             with self.subTest(expected):

@@ -85,8 +85,8 @@ class Results(CliTest):
         self.assertEqual(self.results("best")["step"], history["best"]["step"])
         self.assertEqual(self.results("best")["metrics"]["val/loss"], min(e["values"]["val/loss"] for e in history["epochs"]))
         self.assertEqual(self.results("last")["step"], history["epochs"][-1]["step"])
-        for name in ["best", "last"]:
-            self.run_cli("eval", "best", "--split", "val", "--checkpoint", name, "--package", "{type: classification, top_k: [2]}",
+        for name, option in [("best", "--weights"), ("last", "--checkpoint")]:
+            self.run_cli("eval", "best", "--split", "val", option, name, "--package", "{type: classification, top_k: [2]}",
                          "--output", f"eval/{name}/results")
             self.assertEqual(self.results(f"eval/{name}")["packages"], self.results(name)["packages"])
 
@@ -165,7 +165,7 @@ class Results(CliTest):
         self.run_cli("train", "c.yaml", "--output", "c", env=faults(FAULT_COUNT=str(count)))
         whole, state = self.folders("c"), self.final_state("c")
         seen = set()
-        for at in range(20, self.calls(count), 9):
+        for at in range(20, self.calls(count), 17):
             for kind in ["kill", "ENOSPC"]:
                 run = f"{kind}-{at}"
                 done = subprocess.run([TRAINCTL, "train", "c.yaml", "--output", run], cwd=self.folder, capture_output=True,
@@ -235,7 +235,7 @@ class Results(CliTest):
         state, best = self.final_state("c"), self.results("c")
         self.assertEqual(best["step"], 16)
         self.assertEqual(state["history"]["best"]["step"], 16)
-        for at in range(30, self.calls(count), 41):
+        for at in range(30, self.calls(count), 83):
             run = f"run-{at}"
             subprocess.run([TRAINCTL, "train", "c.yaml", "--output", run], cwd=self.folder, capture_output=True,
                            env=faults(FAULT_AT=str(at), FAULT_KIND="kill"))

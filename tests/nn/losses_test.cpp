@@ -152,3 +152,15 @@ TEST_CASE("metrics are sums over samples") {
   Judged wide({2, 3}, scores, {DType::f32, {2, 3}}, {0, 0, 0, 0, 0, 0});
   CHECK(wide.metric("mean_absolute_error", 2) == doctest::Approx(7.5 / 6));
 }
+
+TEST_CASE("a loss says how its outputs are read") {
+  const auto link = [](const char* yaml, bool classes) {
+    return from_yaml<Component<Loss>>(yaml, "loss")->link(classes);
+  };
+  for (const char* softmax : {"cross_entropy", "focal", "dice", "{type: tversky}"})
+    CHECK(link(softmax, true) == Link::softmax);
+  CHECK(link("nll", true) == Link::log_softmax);
+  for (const char* sigmoid : {"bce_with_logits", "focal_with_logits", "dice"})
+    CHECK(link(sigmoid, false) == Link::sigmoid);
+  for (const char* values : {"mse", "mae", "huber", "cosine", "kl_div"}) CHECK(link(values, false) == Link::none);
+}

@@ -128,3 +128,14 @@ TEST_CASE("the losses of a GAN are those of its definition, for what the generat
   CHECK(sum_of("discriminator_loss") == doctest::Approx(discriminator));
   CHECK(sum_of("generator_loss") == doctest::Approx(generator));
 }
+
+TEST_CASE("a step that does not say what it predicts is refused") {
+  struct Silent final : Step {
+    void build(Builder&, Assembly&, const StepProgram&, const Batch&) const override {}
+  };
+  TwoModels pair("relu", "relu", "a,b", false);
+  CHECK(contains(refusal([&] {
+                   Silent().predict(pair.bench.builder, pair.assembly, {Phase::predict, "val"}, {});
+                 }),
+                 "override Step::predict"));
+}

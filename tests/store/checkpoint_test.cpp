@@ -203,3 +203,11 @@ assert sorted(f) == ['experiment', 'history', 'model', 'optimizer', 'state']
   const std::string command = "/usr/bin/python3 " + (folder / "check.py").string() + " " + (folder / "a.h5").string();
   CHECK(std::system(command.c_str()) == 0);
 }
+
+TEST_CASE("what the training data were is stored where it is told; files without it are read too") {
+  SampleModel model(3);
+  CheckpointContents contents = model.contents();
+  CHECK(decode_checkpoint(encode_checkpoint(contents), "a.h5").fields_json().empty());
+  contents.fields_json = std::string(100000, 'x');
+  CHECK(decode_checkpoint(encode_checkpoint(contents), "a.h5").fields_json() == contents.fields_json);
+}

@@ -141,6 +141,8 @@ TEST_CASE("meta.json keeps every start and how it ended") {
                     .build = "",
                     .device = "",
                     .libraries = {},
+                    .modules = {},
+                    .sources = {},
                     .from_step = 42});
   run.record_end("finished", 0);
 
