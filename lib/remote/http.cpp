@@ -154,6 +154,7 @@ HttpFault fault_of(CURLcode code, const char* text) {
     case CURLE_URL_MALFORMAT:
     case CURLE_NOT_BUILT_IN:
     case CURLE_UNKNOWN_OPTION:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
       fault.kind = HttpFault::Kind::setup;
       break;
     default:
@@ -228,7 +229,6 @@ void set_connection(Options& options, const HttpOptions& wanted, double limit_s)
 void set_request(Options& options, Exchange& exchange) {
   const HttpRequest& request = exchange.request;
   options.set(CURLOPT_URL, request.url.c_str());
-  options.set(CURLOPT_PATH_AS_IS, 1L);  // it is signed as it is
   if (request.upload) {
     options.set(CURLOPT_UPLOAD, 1L);
     options.set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.upload->bytes));

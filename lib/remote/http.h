@@ -78,7 +78,7 @@ struct HttpSigning {
 struct HttpOptions {
   double stall_s = 60.0;     ///< without a byte for so long a request is given up
   double connect_s = 15.0;   ///< for name, connection and TLS together
-  std::string ca_file = {};  /// certificates to trust; by default the system's
+  std::string ca_file = {};  ///< certificates to trust; by default the system's
 };
 
 /// One connection, kept open between requests. For one thread.

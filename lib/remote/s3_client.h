@@ -42,6 +42,7 @@ struct S3Call {
   bool may_fail_with_200 = false;
 };
 
+/// For one thread, but for cancellation().
 class S3Client {
  public:
   S3Client(S3Place place, AwsCredentials credentials, S3Limits limits);
@@ -51,14 +52,16 @@ class S3Client {
 
   /// The answer of success. Throws a RemoteError when tries are at an end, or would not help.
   HttpResponse call(const S3Call& call);
-  /// The answer, of success or not, `cause` and `text` of the problem with it. Throws nothing but a sink's own errors.
   struct Result {
     HttpResponse response;
     std::optional<S3Problem> problem;
   };
+  /// The same without a throw: the last answer and, if it is none of success, what is wrong. Faults of the file that is
+  /// sent and of the sink are thrown all the same.
   Result try_call(const S3Call& call);
-  /// One try that takes no longer than a moment, even when all has been cancelled; true when it was answered.
+  /// One try that takes no longer than a moment, even when all has been cancelled; true when it succeeded.
   bool farewell(const S3Call& call);
+  /// Throws the RemoteError "cannot <what>: <problem>".
   [[noreturn]] void fail(const S3Call& call, const S3Problem& problem) const;
 
  private:
