@@ -36,6 +36,7 @@ std::int64_t newest_step(const std::vector<RemoteObject>& objects, std::size_t p
 
 Copier::Copier(ObjectStore& store, const RunPaths& paths, const std::string& key) : store_(store), paths_(paths) {
   record_ = CopyRecord::read(paths).value_or(CopyRecord::fresh(key));
+  if (const auto here = CheckpointStore(paths.checkpoints()).list(); !here.empty()) began_at_ = here.front().step;
 }
 
 std::optional<CopyMarker> Copier::read_marker() {
@@ -71,8 +72,7 @@ void Copier::claim() {
   const std::size_t prefix = record_.key.size() + 1;
   if (ours && marker->copy != record_.copy) {
     const std::int64_t there = newest_step(objects, prefix);
-    const auto here = CheckpointStore(paths_.checkpoints()).list();
-    if (there > (here.empty() ? -1 : here.front().step)) {
+    if (there > began_at_) {
       throw PlaceTaken(
           fmt::format("{}: this run has gone on elsewhere ({}, since {}), to step {}; go on with that by `trainctl "
                       "resume {} --output "

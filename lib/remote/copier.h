@@ -79,6 +79,7 @@ class Copier {
   ObjectStore& store_;
   RunPaths paths_;
   CopyRecord record_;
+  std::int64_t began_at_ = -1;  ///< the newest checkpoint before anything that this process has done
   std::size_t copied_ = 0;
   bool claimed_now_ = false;  ///< the record holds what claim() found
   std::atomic<std::size_t> left_files_{0};

@@ -83,7 +83,7 @@ bool Mirror::claim(double seconds) {
   done_.wait_for(lock, Seconds(seconds), [&] { return claim_tried_; });
   claim_awaited_ = false;
   if (claim_failure_) std::rethrow_exception(claim_failure_);
-  return claim_tried_ && claimed_;
+  return claim_tried_;
 }
 
 void Mirror::notify() {

@@ -39,7 +39,8 @@ class Mirror {
 
   std::string url() const { return url_; }
   /// Makes the place the run's in the thread, and waits for that up to so many seconds. Throws what somebody has to act
-  /// on first: a RemoteError `refused`, PlaceTaken. False if there was no answer yet; the thread goes on trying.
+  /// on first: a RemoteError `refused`, PlaceTaken. False if that is not known yet; the thread goes on, and it is what
+  /// warns of a store that does not answer.
   bool claim(double seconds);
   /// There is something to copy. Never waits.
   void notify();

@@ -7,9 +7,9 @@ import time
 import unittest
 
 import s3_server
-from cli import SOURCE, CliTest, changed
+from cli import SOURCE, changed
 from coming_from_test import FEW_IMAGES
-from remote_test import LONG, tree
+from remote_test import GATED, Remote, tree
 from s3_server import ADMIN, BUCKET, READER, Proxy, Rule, Server, error_body
 
 SECRETS = [ADMIN[1], READER[1], "wrong/secret+key"]
@@ -26,15 +26,15 @@ def setUpModule():
     unittest.addModuleCleanup(Shared.proxy.close)
 
 
-class S3(Shared, CliTest):
+class S3(Shared, Remote):
     def setUp(self):
         super().setUp()
         self.proxy.reset()
         self.prefix = self.id().split(".")[-1]
         self.output = ""
 
-    def config(self, endpoint=None, **changes):
-        config = changed(LONG, trainer__max="60 epochs", **changes)
+    def config(self, endpoint=None):
+        config = changed(GATED)
         config["remote"] = {"type": "s3", "bucket": BUCKET, "prefix": self.prefix, "endpoint": endpoint or self.proxy.endpoint,
                             "every": "0.05 s", "retries": 0}
         return self.write("c.yaml", config)
@@ -114,12 +114,14 @@ class S3(Shared, CliTest):
     def test_elsewhere(self):
         """a copy is the run; killed, it goes on from there on another machine to the same bits, and its copy with it"""
         config = self.config()
-        self.cli("train", config, "--output", "whole", "--unset", "remote")
         process = self.begin("train", config, "--output", "small-1")
-        self.wait_for(process, "epoch 30/")
-        time.sleep(0.3)
+        self.await_gate(10, process)
+        while not any(status == 200 for _, _, _, status in self.proxy.seen("PUT", "checkpoints/step-")):
+            time.sleep(0.01)
         process.kill()
+        self.open_gates(10, 15)
         process.communicate()
+        self.cli("train", config, "--output", "whole", "--unset", "remote")
         shutil.rmtree(self.folder / "small-1")
         self.cli("resume", self.url("small-1"), "--set", f"remote.endpoint={self.proxy.endpoint}", "--output", "small-1")
         self.assert_same_end("small-1", self.final_state("whole"))
@@ -131,13 +133,15 @@ class S3(Shared, CliTest):
 
     def test_server_killed(self):
         """the server killed and started again while a run copies to it: warned of, caught up, complete"""
-        process = self.begin("train", self.config(trainer__log_every="50 steps"), "--output", "run", "--set", "trainer.max=300 epochs")
-        self.wait_for(process, "epoch 20/")
+        process = self.begin("train", self.config(), "--output", "run")
+        self.await_gate(10, process)
         self.server.stop(kill=True)
         try:
+            self.open_gates(10)
             self.wait_for(process, "not copied for now")
         finally:
             self.server.start()
+        self.open_gates(15)
         err = self.finish(process)
         self.assertIn("everything is copied", err)
         self.assert_copied("run")
@@ -160,6 +164,7 @@ class S3(Shared, CliTest):
     def test_later(self):
         """refused or out of reach on a resume, or full: the run goes on, tells what is missing, and push catches up"""
         config = self.config()
+        self.open_gates(10, 15)
         self.cli("train", config, "--output", "run")
         done = self.cli("resume", "run", "--more", "1 epochs", keys=(ADMIN[0], SECRETS[2]))
         self.assertIn("`trainctl push run` copies them", done.stderr)
@@ -177,11 +182,12 @@ class S3(Shared, CliTest):
         """a server that is not there yet is warned of, and has everything at the end"""
         self.server.stop()
         try:
-            process = self.begin("train", self.config(endpoint=self.server.endpoint), "--output", "run", "--set", "trainer.max=100 epochs")
+            process = self.begin("train", self.config(endpoint=self.server.endpoint), "--output", "run")
             self.wait_for(process, "not copied for now")
-            self.wait_for(process, "epoch 1/")
+            self.await_gate(10, process)
         finally:
             self.server.start()
+        self.open_gates(10, 15)
         err = self.finish(process)
         self.assertIn("everything is copied", err)
         self.assert_copied("run")

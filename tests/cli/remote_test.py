@@ -3,6 +3,7 @@ are away, refuse, or hold something else; signals while copies are waited for.""
 
 import fcntl
 import json
+import os
 import random
 import shutil
 import signal
@@ -13,7 +14,10 @@ from cli import SMALL, SOURCE, TRAINCTL, CliTest, changed, main
 
 TINY = {**changed(SMALL, trainer__log_every="5 steps", checkpoint__every=["6 steps"]),
         "remote": {"type": "folder", "path": "store", "every": "0.01 s"}}
-LONG = changed(TINY, trainer__max="400 epochs", trainer__log_every="50 steps", checkpoint__every=["40 steps"])
+LONG = changed(TINY, trainer__max="40 epochs", trainer__log_every="50 steps", checkpoint__every=["40 steps"])
+# At the end of the epochs 10 and 15 such a run waits for a file of that number.
+GATED = {**changed(LONG, trainer__max="20 epochs"), "policies": {"gate": {"type": "exec", "on": "epoch", "command":
+    'case $TRAINCTL_EPOCH in 10|15) touch $GATES/at-$TRAINCTL_EPOCH; while [ ! -e $GATES/go-$TRAINCTL_EPOCH ]; do sleep 0.01; done;; esac'}}}
 # What the record and locks of a folder are, and what belongs to the copy alone.
 OWN = {"run.lock", "remote.json", "remote.lock", "copy.json"}
 
@@ -28,6 +32,17 @@ class Remote(CliTest):
         super().setUp()
         self.store = self.folder / "store"
         self.store.mkdir()
+
+        os.environ["GATES"] = str(self.folder)
+
+    def await_gate(self, epoch, process):
+        while not (self.folder / f"at-{epoch}").exists():
+            self.assertIsNone(process.poll(), "it ended before its gate")
+            time.sleep(0.01)
+
+    def open_gates(self, *epochs):
+        for epoch in epochs:
+            (self.folder / f"go-{epoch}").touch()
 
     def copy(self, run, name="small"):
         return self.store / "tests" / f"{name}-{run}"
@@ -69,17 +84,17 @@ class Copies(Remote):
 
     def test_killed(self):
         """kill -9 at random moments: each time the copy can be fetched, whole; at the end it is the run"""
-        config = self.write("run.yaml", changed(LONG, trainer__max="60 epochs"))
+        config = self.write("run.yaml", LONG)
         begin = time.monotonic()
         self.run_cli("train", config, "--output", "whole", "--unset", "remote")
         seconds = time.monotonic() - begin
         reference, draw, kills, fetched = self.final_state("whole"), random.Random(11), 0, 0
-        for name in ["first", "second", "third"]:
+        for name in ["first", "second"]:
             for attempt in range(100):
                 process = subprocess.Popen([TRAINCTL, "train", str(config), "--output", name, "--resume", "auto"], cwd=self.folder,
                                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                 try:
-                    _, err = process.communicate(timeout=draw.uniform(0.03, max(0.1, seconds / 2)))
+                    _, err = process.communicate(timeout=draw.uniform(0.03, max(0.1, seconds / 1.5)))
                     self.assertEqual(process.returncode, 0, err)
                     break
                 except subprocess.TimeoutExpired:
@@ -91,9 +106,10 @@ class Copies(Remote):
                 self.fail("100 kills, and the run made no progress")
             self.assert_same_end(name, reference)
             self.assert_copied(name)
+            fetched += self.check_copy(name, f"{name}-end")
         print(f"{kills} kills, {fetched} copies with checkpoints", flush=True)
         self.assertGreater(kills, 2)
-        self.assertGreater(fetched, 0)
+        self.assertGreaterEqual(fetched, 2)
 
     def check_copy(self, name, to):
         """fetches a run; whether it has a checkpoint, which steps.jsonl must reach"""
@@ -107,14 +123,16 @@ class Copies(Remote):
 
     def test_elsewhere(self):
         """a run whose machine is lost goes on from its copy, to the same bits, and its copy with it"""
-        config = self.write("run.yaml", LONG)
-        self.run_cli("train", config, "--output", "whole", "--unset", "remote")
+        config = self.write("run.yaml", GATED)
         process = self.start("train", config, "--output", "small-3")
         url = f"file://{self.store}/tests/small-3"
+        self.await_gate(10, process)
         while len(list(self.store.glob("tests/small-3/checkpoints/step-*.h5"))) < 2:
             time.sleep(0.01)
         process.kill()
+        self.open_gates(10, 15)
         process.communicate()
+        self.run_cli("train", config, "--output", "whole", "--unset", "remote")
         shutil.rmtree(self.folder / "small-3")
         machine = self.folder / "machine"
         machine.mkdir()
@@ -175,10 +193,10 @@ class Trouble(Remote):
 
     def test_away(self):
         """a store that goes is warned of once; training goes on; what is missing is told, and `push` or a resume catches up"""
-        config = self.write("run.yaml", changed(LONG, trainer__max="100 epochs"))
-        process = self.start("train", config, "--output", "run")
-        self.wait_for(process, "epoch 10/")
+        process = self.start("train", self.write("run.yaml", GATED), "--output", "run")
+        self.await_gate(10, process)
         self.store.rename(self.folder / "away")
+        self.open_gates(10, 15)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, err)
         self.assertLessEqual(err.count("not copied for now"), 1, err)
@@ -197,12 +215,13 @@ class Trouble(Remote):
 
     def test_back(self):
         """a store that comes back has everything at the end"""
-        config = self.write("run.yaml", changed(LONG, trainer__max="150 epochs"))
-        process = self.start("train", config, "--output", "run")
-        self.wait_for(process, "epoch 10/")
+        process = self.start("train", self.write("run.yaml", GATED), "--output", "run")
+        self.await_gate(10, process)
         self.store.rename(self.folder / "away")
+        self.open_gates(10)
         self.wait_for(process, "not copied for now")
         (self.folder / "away").rename(self.store)
+        self.open_gates(15)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, err)
         self.assertIn("everything is copied", err)
@@ -223,27 +242,28 @@ class Trouble(Remote):
 
     def hold(self, process):
         """Keeps the mirror from copying, as a store would that never answers."""
-        self.wait_for(process, "copies go to")
+        self.await_gate(10, process)
         self.lock = open(self.folder / "run/remote.lock", "a")
-        while True:  # until a round is over
-            try:
-                fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                time.sleep(0.001)
+        fcntl.lockf(self.lock, fcntl.LOCK_EX)  # when a round is over
         self.addCleanup(self.lock.close)
+        self.open_gates(10)
         self.wait_for(process, "not copied for now")
 
-    def test_second_signal(self):
-        """when the state is saved a second signal ends the wait for copies, not the run's good end"""
-        config = self.write("run.yaml", changed(LONG, trainer__max="100000 epochs", remote__stop_wait="1 h"))
-        process = self.start("train", config, "--output", "run")
-        self.hold(process)
-        process.send_signal(signal.SIGTERM)
-        while json.loads((self.folder / "run/meta.json").read_text())["status"] != "interrupted":
+    def await_status(self, process, status):
+        while json.loads((self.folder / "run/meta.json").read_text())["status"] != status:
+            self.assertIsNone(process.poll())
             time.sleep(0.01)
         time.sleep(0.05)
         self.assertIsNone(process.poll())
+
+    def test_second_signal(self):
+        """when the state is saved a second signal ends the wait for copies, not the run's good end"""
+        config = self.write("run.yaml", changed(GATED, trainer__max="100000 epochs", remote__stop_wait="1 h"))
+        process = self.start("train", config, "--output", "run")
+        self.hold(process)
+        self.open_gates(15)
+        process.send_signal(signal.SIGTERM)
+        self.await_status(process, "interrupted")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 85, err)
@@ -253,24 +273,26 @@ class Trouble(Remote):
         self.assert_copied("run")
 
     def test_stop(self):
-        """a stopped run waits `stop_wait` and no longer; a signal after the end of training leaves it finished"""
-        config = self.write("run.yaml", changed(LONG, trainer__max="100000 epochs", remote__stop_wait="0.2 s", remote__wait="1 h"))
+        """a stopped run waits `stop_wait` and no longer"""
+        config = self.write("run.yaml", changed(GATED, trainer__max="100000 epochs", remote__stop_wait="0.2 s"))
         process = self.start("train", config, "--output", "run")
         self.hold(process)
+        self.open_gates(15)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 85, err)
-        self.lock.close()
-        epochs = json.loads((self.folder / "run/history.json").read_text())["epochs"]
-        done = epochs[-1]["epoch"] if epochs else 0
-        process = self.start("resume", "run", "--set", f"trainer.max={done + 300} epochs")
+        self.assertIn("trainctl push run", err)
+
+    def test_signal_at_the_end(self):
+        """a signal while a run that is finished waits for its copies leaves it finished"""
+        process = self.start("train", self.write("run.yaml", changed(GATED, remote__wait="1 h")), "--output", "run")
         self.hold(process)
-        while json.loads((self.folder / "run/meta.json").read_text())["status"] != "finished":
-            time.sleep(0.01)
-        time.sleep(0.05)
+        self.open_gates(15)
+        self.await_status(process, "finished")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, err)
+        self.assertIn("are not copied", err)
         self.lock.close()
         self.run_cli("push", "run")
         self.assert_copied("run")

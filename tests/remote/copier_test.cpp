@@ -251,9 +251,10 @@ TEST_CASE("of two folders of one run the one that goes on has the place") {
 
   run.write("history.json", "{\"late\": 1}");
   CHECK_THROWS_WITH_AS(here.round(stay), doctest::Contains("another folder of this run"), PlaceTaken);
-  CHECK_THROWS_WITH_AS(Copier(store, run.paths, sample_key).claim(), doctest::Contains("to step 20"), PlaceTaken);
+  Copier late(store, run.paths, sample_key);
+  run.checkpoint(30);  // gone on further here, but from behind the copy
+  CHECK_THROWS_WITH_AS(late.claim(), doctest::Contains("to step 20"), PlaceTaken);
   CHECK(copy_in(store) == moved.files());
-  run.checkpoint(30);  // gone on further here
   Copier again(store, run.paths, sample_key);
   again.claim();
   round_until_complete(again);
