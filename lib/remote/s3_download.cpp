@@ -31,7 +31,7 @@ class Download final : public HttpSink {
       : file_(file), temporary_(folder_of(file) / fmt::format(".{}.{}.tmp", file.filename().string(), ::getpid())) {
     ::unlink(temporary_.c_str());  // of a dead process that had our number
     fd_ = Fd(file_ops().open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
-    if (!fd_) fail_write("create", errno);
+    if (!fd_) fail_write(file_, "create", errno);
   }
   Download(const Download&) = delete;
   ~Download() override {
@@ -59,7 +59,7 @@ class Download final : public HttpSink {
   }
 
   void write(ByteSpan bytes) override {
-    if (const int code = write_all(fd_.get(), bytes)) fail_write("write", code);
+    if (const int code = write_all(fd_.get(), bytes)) fail_write(file_, "write", code);
     received_ += bytes.size();
     if (!sha256_.empty()) actual_sha256_.update(bytes);
     if (!md5_.empty()) actual_md5_.update(bytes);
@@ -67,7 +67,7 @@ class Download final : public HttpSink {
 
   void restart() {
     if (received_ > 0 && (::ftruncate(fd_.get(), 0) != 0 || ::lseek(fd_.get(), 0, SEEK_SET) != 0))
-      fail_write("write", errno);
+      fail_write(file_, "write", errno);
     received_ = 0;
     actual_sha256_ = Sha256();
     actual_md5_.finish();
@@ -86,23 +86,14 @@ class Download final : public HttpSink {
   }
 
   void finish() {
-    if (const int code = sync_file(fd_.get())) fail_write("write to the disk", code);
+    if (const int code = sync_file(fd_.get())) fail_write(file_, "write to the disk", code);
     if (const int code = file_ops().rename(temporary_.c_str(), file_.c_str()) == 0 ? 0 : errno)
-      fail_write("replace", code);
-    if (const int code = fd_.close()) fail_write("finish writing", code);
+      fail_write(file_, "replace", code);
+    if (const int code = fd_.close()) fail_write(file_, "finish writing", code);
     sync_directory(folder_of(file_));
   }
 
  private:
-  // Of kind environment whatever the errno, as in write_file_atomic.
-  [[noreturn]] void fail_write(const char* action, int code) const {
-    try {
-      fail_io(file_, action, code);
-    } catch (const Error& error) {
-      throw Error(ErrorKind::environment, error.what());
-    }
-  }
-
   fs::path file_;
   fs::path temporary_;
   Fd fd_;
