@@ -194,9 +194,9 @@ Copier::Round Copier::round(const std::function<bool()>& leave) {
   const Needed needed = this->needed(files);
   const std::vector<const RunFile*> due = this->due(files);
   if (!due.empty() || !gone(files, needed).empty()) {
-    expect_marker();
-    record_.write(paths_);  // whose this place is, before anything is in it
     try {
+      expect_marker();
+      record_.write(paths_);  // whose this place is, before anything is in it
       put_all(due, needed, leave, round);
       const auto arrived = [&](std::int64_t step) {
         return step < 0 || std::ranges::any_of(place().files, [&](const auto& file) {
