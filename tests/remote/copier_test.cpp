@@ -275,6 +275,20 @@ TEST_CASE("a file that changes while it is put is put again") {
   CHECK(copy_in(store) == run.files());
 }
 
+TEST_CASE("what a store that is away lacks is in the record") {
+  SampleRun run;
+  FakeStore store;
+  Copier copier(store, run.paths, sample_key);
+  copier.claim();
+  round_until_complete(copier);
+  CHECK(CopyRecord::read(run.paths)->places.begin()->second.missing.empty());
+  run.checkpoint(40);
+  store.before = [](const std::string&) { throw RemoteError(RemoteError::Cause::unreachable, "no answer"); };
+  CHECK_THROWS_AS(copier.round(stay), RemoteError);
+  const auto missing = CopyRecord::read(run.paths)->places.begin()->second.missing;
+  CHECK(std::ranges::count(missing, SampleRun::checkpoint_name(40)) == 1);
+}
+
 TEST_CASE("a file that cannot be read is told, and does not keep the others") {
   SampleRun run;
   FakeStore store;
