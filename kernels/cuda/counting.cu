@@ -9,10 +9,8 @@ namespace {
 constexpr int threads = 256;
 using Count = unsigned long long;  // what atomicAdd takes
 
-__device__ int row_label(const ClassRows& rows, const std::int64_t* target, std::int64_t row) {
-  return label_at(target, row, rows.classes);
-}
-__device__ int row_label(const ClassRows& rows, const std::int32_t* target, std::int64_t row) {
+template <typename Label>
+__device__ int row_label(const ClassRows& rows, const Label* target, std::int64_t row) {
   return label_at(target, row, rows.classes);
 }
 __device__ int row_label(const ClassRows&, const float* target, std::int64_t row) {
