@@ -44,17 +44,21 @@ endif()
 if(TRAINCTL_HAVE_CUDA)
   file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cu
                                                    ${PROJECT_SOURCE_DIR}/kernels/cuda/*.cpp)
-  add_library(cuda_module MODULE ${cuda_sources})
-  set_target_properties(cuda_module PROPERTIES PREFIX "" OUTPUT_NAME cuda CUDA_RUNTIME_LIBRARY Static
-                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/modules
-                        BUILD_RPATH ${cuda_root}/lib64 INSTALL_RPATH ${cuda_root}/lib64)
-  target_include_directories(cuda_module PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR})
-  target_include_directories(cuda_module SYSTEM PRIVATE ${cuda_root}/include ${CUDNN_INCLUDE})
-  target_compile_definitions(cuda_module PRIVATE TRAINCTL_BUILD_ID="${TRAINCTL_BUILD_ID}"
+  add_library(kernels_cuda OBJECT ${cuda_sources})
+  target_include_directories(kernels_cuda PRIVATE ${PROJECT_SOURCE_DIR}/lib ${PROJECT_SOURCE_DIR})
+  target_include_directories(kernels_cuda SYSTEM PRIVATE ${cuda_root}/include ${CUDNN_INCLUDE})
+  set_source_files_properties(kernels/cuda/device.cpp PROPERTIES COMPILE_DEFINITIONS "TRAINCTL_BUILD_ID=\"${TRAINCTL_BUILD_ID}\"")
+  target_compile_definitions(kernels_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)  # fmt 9 does not expect it of nvcc
-  target_compile_options(cuda_module PRIVATE
+  target_compile_options(kernels_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-O3 --expt-relaxed-constexpr --extended-lambda -Wno-deprecated-gpu-targets
       -Xcompiler=-Wno-unused-parameter>)
-  target_link_libraries(cuda_module PRIVATE fmt::fmt ${CUBLASLT_LIBRARY} ${CUDNN_LIBRARY})
+  target_link_libraries(kernels_cuda PUBLIC fmt::fmt ${CUBLASLT_LIBRARY} ${CUDNN_LIBRARY})
+
+  add_library(cuda_module MODULE)
+  target_link_libraries(cuda_module PRIVATE kernels_cuda)
+  set_target_properties(cuda_module PROPERTIES PREFIX "" OUTPUT_NAME cuda LINKER_LANGUAGE CUDA CUDA_RUNTIME_LIBRARY Static
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/modules
+                        BUILD_RPATH ${cuda_root}/lib64 INSTALL_RPATH ${cuda_root}/lib64)
   install(TARGETS cuda_module DESTINATION lib/trainctl/modules)
 endif()

@@ -118,7 +118,10 @@ struct Problem {
 
 std::optional<KernelPlan> plan(const KernelRequest& request) {
   if (!is_float(request.inputs[0]->dtype) || !all_of_type(request, request.inputs[0]->dtype)) return std::nullopt;
-  const Layout given = given_layout(request, 0), layout = channels_last(given) ? given : Layout();
+  // A gradient lies as the image did whose gradient it is: behind a pool of the whole image nothing else tells.
+  const bool as_forward = request.op == "avg_pool2d_backward" && request.forward;
+  const Layout given = as_forward ? request.forward->inputs[0] : given_layout(request, 0);
+  const Layout layout = channels_last(given) ? given : Layout();
   const Problem problem(request, layout);
   if (!pool_fits(problem.x, problem.y)) return std::nullopt;
   KernelPlan plan = KernelPlan::row_major(request, "cuda");

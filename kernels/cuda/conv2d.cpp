@@ -1,4 +1,5 @@
-// conv2d, conv2d_backward_data and conv2d_backward_weights by cuDNN. Planning asks cuDNN, and so needs the GPU.
+// conv2d, conv2d_backward_data and conv2d_backward_weights by cuDNN. Planning asks cuDNN, and so needs the GPU or a
+// description of it.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -22,7 +23,7 @@ enum Id : std::int64_t { id_x = 1, id_w, id_y, id_b, id_sum };
 struct Form {
   bool channels_last = false;
   DType weights = DType::f32;  ///< as given to it, or as it gives their gradient
-  bool fused = false;          ///< with bias, sum and relu
+  bool fused = false;          ///< with bias, sum and relu; the bias has then the type of the result
 };
 
 /// What plan() found, for prepare().
@@ -41,44 +42,43 @@ dnn::Convolution operation_of(const KernelRequest& request) {
   return dnn::Convolution::backward_weights;
 }
 
-/// The forms to try, best first. Tensor cores (bf16, TF32) want channels last, the other engines row-major.
+/// Whether cuDNN can take along what comes after a convolution. It has engines for relu(conv + sum + bias), with the
+/// bias in the type of the result; without a bias all that it has are compiled when planned.
+bool fusible(const KernelRequest& request) {
+  if (operation_of(request) != dnn::Convolution::forward || !request.has(2)) return false;
+  const Activation& f = as<Conv2dAttributes>(*request.attributes).activation;
+  return !f || f.kind == Activation::Kind::relu;
+}
+
+/// The forms to try, best first. Tensor cores (bf16, TF32) want channels last, the other engines row-major. Of bf16
+/// operands cuDNN gives a gradient of the weights in bf16 alone.
 std::vector<Form> forms_of(const KernelRequest& request) {
   const DType dtype = request.inputs[0]->dtype;
   const bool last = dtype == DType::bf16 || request.tf32;
-  if (operation_of(request) == dnn::Convolution::backward_weights) {
-    if (dtype == DType::f32) return {{last, DType::f32}, {!last, DType::f32}};
-    return {{true, DType::f32}, {true, DType::bf16}, {false, DType::f32}, {false, DType::bf16}};
-  }
   std::vector<Form> forms{{last, dtype}, {!last, dtype}};
-  if (operation_of(request) == dnn::Convolution::forward && last) {
-    const Activation& f = as<Conv2dAttributes>(*request.attributes).activation;
-    const bool known = !f || f.kind == Activation::Kind::relu;
-    if (known && (f || request.has(2) || request.has(3))) forms.insert(forms.begin(), {true, dtype, true});
-  }
+  if (fusible(request)) forms.insert(forms.begin(), {last, dtype, true});
   return forms;
 }
 
-/// Adds what comes after a convolution, from `value` on: y = relu(value + b + sum), each where it is asked for.
+/// Adds what comes after a convolution, from `value` on: y = relu(value + sum + b), each where it is asked for. The
+/// engines know no other order.
 void fuse(dnn::Graph& graph, const KernelRequest& request, bool channels_last, dnn::Graph::Tensor value,
           dnn::Graph::Tensor y) {
-  const Shape& shape = request.outputs[0].shape;
-  const dnn::Extents strides = image_strides(shape, channels_last);
+  const TensorType& type = request.outputs[0];
+  const dnn::Extents strides = image_strides(type.shape, channels_last);
   const bool relu = static_cast<bool>(as<Conv2dAttributes>(*request.attributes).activation);
-  const auto next = [&](bool last) { return last ? y : graph.intermediate(extents(shape), strides); };
-  if (request.has(2)) {
-    const Shape vector{1, shape[1], 1, 1};
-    const auto b = graph.tensor(id_b, DType::f32, extents(vector), image_strides(vector, channels_last));
-    const auto to = next(!request.has(3) && !relu);
-    graph.add(value, b, to);
-    value = to;
-  }
+  const auto next = [&](bool last) { return last ? y : graph.intermediate(extents(type.shape), strides); };
   if (request.has(3)) {
-    const auto sum = graph.tensor(id_sum, request.inputs[3]->dtype, extents(shape), strides);
-    const auto to = next(!relu);
+    const auto sum = graph.tensor(id_sum, type.dtype, extents(type.shape), strides);
+    const auto to = next(false);
     graph.add(value, sum, to);
     value = to;
   }
-  if (relu) graph.relu(value, y);
+  const Shape vector{1, type.shape[1], 1, 1};
+  const auto b = graph.tensor(id_b, type.dtype, extents(vector), image_strides(vector, channels_last));
+  const auto biased = next(!relu);
+  graph.add(value, b, biased);
+  if (relu) graph.relu(biased, y);
 }
 
 dnn::Graph graph_of(const KernelRequest& request, const Form& form) {
@@ -105,24 +105,31 @@ std::string text_of(const KernelRequest& request, const Form& form) {
   return text;
 }
 
-/// cuDNN's plan for a form of a request, or null. Each is searched for once: that can take a second, and a request is
-/// made for every equal layer of every program, and by fusion.
+dnn::Rules rules_of(const KernelRequest& request) {
+  using TensorCores = dnn::Rules::TensorCores;
+  const Conv2dOperands o = conv2d_operands(request);
+  dnn::Rules rules{.deterministic = request.deterministic, .fast_math = request.fast_math};
+  if (o.dtype == DType::bf16 || request.tf32)
+    rules.tensor_cores = o.x[1] % 8 == 0 && o.y[1] % 8 == 0 ? TensorCores::preferred : TensorCores::allowed;
+  return rules;
+}
+
+/// cuDNN's plan for a form of a request, or null. Each is searched for once: a request is made for every equal layer of
+/// every program, and by fusion.
 std::shared_ptr<const ExecutionPlan> execution_of(const KernelRequest& request, const Form& form) {
   static std::mutex mutex;
   // Never destroyed: cuDNN may be gone when static objects are.
   static auto& known = *new std::map<std::string, std::shared_ptr<const ExecutionPlan>>();
   const std::lock_guard lock(mutex);
-  const std::string key = text_of(request, form);
-  const auto [found, added] = known.try_emplace(key);
+  const std::string text = text_of(request, form);
+  const auto [found, added] = known.try_emplace(dnn::gpu()->properties() + text);
   if (!added) return found->second;
-  const dnn::Rules rules{.deterministic = request.deterministic,
-                         .tensor_cores = request.inputs[0]->dtype == DType::bf16 || request.tf32,
-                         .fast_math = request.fast_math};
   try {
-    found->second = ExecutionPlan::find(graph_of(request, form), rules);
-    log::debug("cudnn: {}: {}", key, found->second ? found->second->name() : "no engine");
+    const auto plans = ExecutionPlan::find(graph_of(request, form), rules_of(request), *dnn::gpu(), {});
+    if (!plans.empty()) found->second = plans.front();
+    log::debug("cudnn: {}: {}", text, found->second ? found->second->name() : "no engine");
   } catch (const Error& error) {
-    log::debug("cudnn: {}: {}", key, error.what());
+    log::debug("cudnn: {}: {}", text, error.what());
   }
   return found->second;
 }
@@ -167,7 +174,7 @@ struct Workspace {
 
 std::optional<KernelPlan> plan(const KernelRequest& request) {
   if (!conv2d_types_fit(request) || request.outputs[0].elements() == 0 || request.inputs[0]->elements() == 0 ||
-      !dnn::available())
+      !dnn::gpu())
     return std::nullopt;
   for (const Form& form : forms_of(request)) {
     const Detail detail{execution_of(request, form), form};
@@ -182,6 +189,7 @@ std::optional<KernelPlan> plan(const KernelRequest& request) {
     if (operation_of(request) != dnn::Convolution::backward_weights && form.weights != DType::f32) {
       plan.input_dtypes.resize(request.inputs.size());
       plan.input_dtypes[1] = form.weights;
+      if (form.fused) plan.input_dtypes[2] = form.weights;
     }
     plan.workspace_bytes = Workspace(request, detail).bytes;
     plan.detail = std::make_shared<const Detail>(detail);

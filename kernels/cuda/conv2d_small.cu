@@ -305,11 +305,20 @@ std::int64_t weight_floats(const WeightJob& job) {
   return job.g.image_floats() + job.gradient_floats() + std::int64_t{job.splits} * job.g.outputs * job.g.taps();
 }
 
+/// Whether the library has tensor cores for it and channels enough to fill them: its images then lie channels last, and
+/// so do those of the layers around. What these kernels save would be lost by reordering images twice.
+bool suits_tensor_cores(const KernelRequest& request) {
+  constexpr std::int64_t enough = 32;
+  if (request.inputs[0]->dtype != DType::bf16 && !request.tf32) return false;
+  const Shape& output = request.outputs[0].shape;
+  return std::max({request.inputs[0]->shape[1], request.inputs[1]->shape[1], output[1]}) >= enough;
+}
+
 /// The request as a problem that these kernels take, if it is one.
 std::optional<Problem> problem_of(const KernelRequest& request) {
   const auto& conv = as<Conv2dAttributes>(*request.attributes);
   const DType dtype = request.inputs[0]->dtype;
-  if (conv.groups != 1 || !is_float(dtype)) return std::nullopt;
+  if (conv.groups != 1 || !is_float(dtype) || suits_tensor_cores(request)) return std::nullopt;
   constexpr std::int64_t most = 1 << 14;
   for (const TensorType* type : request.inputs) {
     if (type && std::ranges::any_of(type->shape.dims(), [](std::int64_t extent) { return extent > most; }))

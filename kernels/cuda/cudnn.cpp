@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -23,29 +24,47 @@ std::string last_message() {
 }
 
 /// One for the process, which it outlives; null, with the reason told once, where cuDNN does not start.
-cudnnHandle_t handle() {
-  static const cudnnHandle_t made = []() -> cudnnHandle_t {
-    int devices = 0;
-    const bool any = cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0;
-    cudaGetLastError();
-    if (!any) return nullptr;
-    cudnnHandle_t created = nullptr;
-    const cudnnStatus_t status = cudnnCreate(&created);
-    if (status == CUDNN_STATUS_SUCCESS) return created;
-    log::warn("cuDNN does not start ({}), so convolutions will be slow", cudnnGetErrorString(status));
-    return nullptr;
-  }();
-  return made;
+cudnnHandle_t start() {
+  int devices = 0;
+  const bool any = cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0;
+  cudaGetLastError();
+  if (!any) return nullptr;
+  cudnnHandle_t created = nullptr;
+  const cudnnStatus_t status = cudnnCreate(&created);
+  if (status == CUDNN_STATUS_SUCCESS) return created;
+  log::warn("cuDNN does not start ({}), so convolutions will be slow", cudnnGetErrorString(status));
+  return nullptr;
 }
 
-bool allowed(const Descriptor& engine, const Rules& rules) {
-  std::array<cudnnBackendNumericalNote_t, CUDNN_NUMERICAL_NOTE_TYPE_COUNT> notes{};
-  const std::int64_t count =
-      engine.get(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, notes.size(), notes.data());
-  for (std::int64_t i = 0; i < count; ++i) {
-    switch (notes[i]) {
+/// The GPU that plan_for() named. Never destroyed: cuDNN may be gone when static objects are.
+std::unique_ptr<const Gpu>& described_gpu() {
+  static auto& described = *new std::unique_ptr<const Gpu>();
+  return described;
+}
+
+/// What cuDNN says about an engine.
+struct Notes {
+  explicit Notes(const Descriptor& engine) {
+    numerical.resize(CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
+    numerical.resize(static_cast<std::size_t>(engine.get(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                                         CUDNN_NUMERICAL_NOTE_TYPE_COUNT, numerical.data())));
+    behavior.resize(CUDNN_BEHAVIOR_NOTE_TYPE_COUNT);
+    behavior.resize(static_cast<std::size_t>(engine.get(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+                                                        CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, behavior.data())));
+  }
+  bool has(cudnnBackendNumericalNote_t note) const { return std::ranges::find(numerical, note) != numerical.end(); }
+  bool has(cudnnBackendBehaviorNote_t note) const { return std::ranges::find(behavior, note) != behavior.end(); }
+
+  std::vector<cudnnBackendNumericalNote_t> numerical;
+  std::vector<cudnnBackendBehaviorNote_t> behavior;
+};
+
+bool allowed(const Notes& notes, const Rules& rules) {
+  if (notes.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION)) return false;
+  for (const cudnnBackendNumericalNote_t note : notes.numerical) {
+    switch (note) {
       case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
-        if (!rules.tensor_cores) return false;
+        if (rules.tensor_cores == Rules::TensorCores::none) return false;
         break;
       case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
       case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
@@ -68,8 +87,9 @@ bool allowed(const Descriptor& engine, const Rules& rules) {
 }
 
 /// Engine configurations for a graph by one of cuDNN's heuristics, best first; none where it does not know.
-std::vector<Descriptor> configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) {
+std::vector<Descriptor> configurations(const Descriptor& graph, const Gpu& gpu, cudnnBackendHeurMode_t mode) {
   Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  gpu.set_in_heuristics(heuristics);
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph.handle());
   heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
   if (!heuristics.try_finalize()) return {};
@@ -103,8 +123,18 @@ void check(cudnnStatus_t status, const char* what) {
        cudnnGetErrorString(status), last_message());
 }
 
-bool available() {
-  return handle() != nullptr;
+const Gpu* gpu() {
+  if (described_gpu()) return described_gpu().get();
+  // Never destroyed, as cuDNN may be gone when static objects are.
+  static const Gpu* const at_hand = [] {
+    const cudnnHandle_t handle = start();
+    return handle ? new Gpu(handle) : nullptr;
+  }();
+  return at_hand;
+}
+
+void plan_for(Gpu described) {
+  described_gpu() = std::make_unique<const Gpu>(std::move(described));
 }
 
 // ---- Descriptor ---------------------------------------------------------------------------------------------------
@@ -157,6 +187,29 @@ std::vector<Descriptor> Descriptor::get_descriptors(cudnnBackendAttributeName_t 
   const std::int64_t filled = most ? get(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, handles.data()) : 0;
   while (static_cast<std::int64_t>(found.size()) > filled) found.pop_back();
   return found;
+}
+
+// ---- Gpu ----------------------------------------------------------------------------------------------------------
+
+Gpu::Gpu(std::string properties) : properties_(std::move(properties)), described_(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR) {
+  described_->set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                  static_cast<std::int64_t>(properties_.size()), properties_.data());
+  described_->finalize();
+}
+
+void Gpu::set_in_graph(Descriptor& graph) const {
+  if (handle_) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle_);
+}
+
+void Gpu::set_in_heuristics(Descriptor& heuristics) const {
+  if (described_) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, described_->handle());
+}
+
+void Gpu::set_in_plan(Descriptor& plan) const {
+  if (described_)
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, described_->handle());
+  else
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle_);
 }
 
 // ---- Graph --------------------------------------------------------------------------------------------------------
@@ -290,36 +343,49 @@ void Graph::relu(Tensor x, Tensor y) {
 
 // ---- ExecutionPlan ------------------------------------------------------------------------------------------------
 
-ExecutionPlan::ExecutionPlan(Graph graph, Descriptor plan)
+ExecutionPlan::ExecutionPlan(std::shared_ptr<const Graph> graph, Descriptor configuration, Descriptor plan,
+                             std::string name)
     : graph_(std::move(graph)),
+      configuration_(std::move(configuration)),
       plan_(std::move(plan)),
-      workspace_bytes_(static_cast<std::size_t>(plan_.get_integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE))) {}
+      workspace_bytes_(static_cast<std::size_t>(plan_.get_integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE))),
+      name_(std::move(name)) {}
 
-std::unique_ptr<ExecutionPlan> ExecutionPlan::find(Graph graph, const Rules& rules) {
-  const cudnnHandle_t library = handle();
-  require(library != nullptr, "cuDNN is asked for a plan where there is none");
+std::vector<std::shared_ptr<const ExecutionPlan>> ExecutionPlan::find(Graph graph, const Rules& rules, const Gpu& gpu,
+                                                                      const Wanted& wanted) {
   Descriptor& whole = graph.keep(Descriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR));
-  whole.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &library);
+  gpu.set_in_graph(whole);
   whole.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
             static_cast<std::int64_t>(graph.operations_.size()), graph.operations_.data());
   whole.finalize();
-  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
-    for (Descriptor& configuration : configurations(whole, mode)) {
-      const std::vector<Descriptor> engines =
-          configuration.get_descriptors(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1);
-      if (engines.empty() || !allowed(engines[0], rules)) continue;
-      Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-      plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &library);
-      plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration.handle());
-      if (!plan.try_finalize() || plan.get_integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE) >= most_workspace)
-        continue;
-      graph.keep(std::move(configuration));
-      std::unique_ptr<ExecutionPlan> found(new ExecutionPlan(std::move(graph), std::move(plan)));
-      found->name_ = name_of(*found->graph_.owned_.back(), engines[0]);
-      return found;
+  const auto kept = std::make_shared<const Graph>(std::move(graph));
+  std::vector<std::shared_ptr<const ExecutionPlan>> found;
+  const auto is_known = [&](const std::string& name) {
+    return std::ranges::any_of(found, [&](const auto& plan) { return plan->name() == name; });
+  };
+  const bool preferred = rules.tensor_cores == Rules::TensorCores::preferred;
+  for (const bool tensor_cores : preferred ? std::vector{true, false} : std::vector{false}) {
+    for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
+      for (Descriptor& configuration : configurations(whole, gpu, mode)) {
+        const std::vector<Descriptor> engines =
+            configuration.get_descriptors(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1);
+        if (engines.empty()) continue;
+        const Notes notes(engines[0]);
+        if (!allowed(notes, rules) || (tensor_cores && !notes.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE))) continue;
+        std::string name = name_of(configuration, engines[0]);
+        if (is_known(name) || (!wanted.name.empty() && name != wanted.name)) continue;
+        Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+        gpu.set_in_plan(plan);
+        plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration.handle());
+        if (!plan.try_finalize() || plan.get_integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE) >= most_workspace)
+          continue;
+        found.push_back(std::shared_ptr<const ExecutionPlan>(
+            new ExecutionPlan(kept, std::move(configuration), std::move(plan), std::move(name))));
+        if (found.size() >= wanted.most) return found;
+      }
     }
   }
-  return nullptr;
+  return found;
 }
 
 void ExecutionPlan::run(std::span<const std::int64_t> ids, std::span<void* const> addresses, void* workspace,
@@ -330,8 +396,10 @@ void ExecutionPlan::run(std::span<const std::int64_t> ids, std::span<void* const
            addresses.data());
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
   pack.finalize();
-  check(cudnnSetStream(handle(), stream), "launching a convolution");
-  check(cudnnBackendExecute(handle(), plan_.handle(), pack.handle()), "launching a convolution");
+  const cudnnHandle_t library = gpu()->handle();
+  require(library != nullptr, "a convolution was planned for a GPU that is only described");
+  check(cudnnSetStream(library, stream), "launching a convolution");
+  check(cudnnBackendExecute(library, plan_.handle(), pack.handle()), "launching a convolution");
 }
 
 }  // namespace trainctl::cuda::dnn

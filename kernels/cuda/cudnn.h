@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,9 +21,6 @@ namespace trainctl::cuda::dnn {
 
 /// Throws an Error with cuDNN's own last message unless `status` is success.
 void check(cudnnStatus_t status, const char* what);
-
-/// Whether there is a GPU that cuDNN runs on.
-bool available();
 
 /// A backend descriptor, destroyed with this object. Setters and finalize() throw an Error where cuDNN refuses.
 class Descriptor {
@@ -61,6 +59,37 @@ class Descriptor {
   cudnnBackendDescriptor_t handle_ = nullptr;
 };
 
+/// A GPU that plans are made for: the one at hand, or one that is described.
+class Gpu {
+ public:
+  /// By its properties in the JSON text that CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION takes. Plans for it tell what
+  /// would be chosen there, and cannot be run.
+  explicit Gpu(std::string properties);
+
+  /// Makes a graph, its heuristics or a plan one for this GPU.
+  void set_in_graph(Descriptor& graph) const;
+  void set_in_heuristics(Descriptor& heuristics) const;
+  void set_in_plan(Descriptor& plan) const;
+
+  /// What it was described by; empty for the one at hand.
+  const std::string& properties() const { return properties_; }
+  /// For running; null where it is only described.
+  cudnnHandle_t handle() const { return handle_; }
+
+ private:
+  friend const Gpu* gpu();
+  explicit Gpu(cudnnHandle_t handle) : handle_(handle) {}
+
+  std::string properties_;
+  std::optional<Descriptor> described_;
+  cudnnHandle_t handle_ = nullptr;
+};
+
+/// The GPU that is planned for: the one at hand, unless plan_for() named another. Null where there is none, or where
+/// cuDNN does not start, the reason of which is told once.
+const Gpu* gpu();
+void plan_for(Gpu described);
+
 /// Extents or strides of (N, C, H, W).
 using Extents = std::array<std::int64_t, 4>;
 enum class Convolution : std::uint8_t { forward, backward_data, backward_weights };
@@ -90,19 +119,29 @@ class Graph {
   std::int64_t intermediates_ = 0;
 };
 
-/// Which engines may be used.
+/// Which engines may be used. Those that are compiled when a plan is made are not: each takes up to a second at every
+/// start, and NVRTC.
 struct Rules {
+  /// preferred: others only where no engine has them. What has neither channels in eights nor a workspace to fill them
+  /// up is better left to the heuristics.
+  enum class TensorCores : std::uint8_t { none, allowed, preferred };
   bool deterministic = true;
-  bool tensor_cores = false;
+  TensorCores tensor_cores = TensorCores::none;
   bool fast_math = false;  ///< Winograd's algorithm and Fourier transforms
 };
 
 /// A graph with the engine that runs it.
 class ExecutionPlan {
  public:
-  /// The first engine, in the order of cuDNN's heuristics, that keeps the rules and needs less than 1 GiB of workspace;
-  /// null if there is none. Throws an Error where cuDNN refuses the graph as such.
-  static std::unique_ptr<ExecutionPlan> find(Graph graph, const Rules& rules);
+  /// Which of the plans for a graph are wanted: the first ones, or the one of that name.
+  struct Wanted {
+    std::size_t most = 1;
+    std::string_view name = {};
+  };
+  /// Plans by engines that keep the rules and need less than 1 GiB of workspace, in the order of cuDNN's heuristics.
+  /// Throws an Error where cuDNN refuses the graph as such.
+  static std::vector<std::shared_ptr<const ExecutionPlan>> find(Graph graph, const Rules& rules, const Gpu& gpu,
+                                                                const Wanted& wanted);
 
   std::size_t workspace_bytes() const { return workspace_bytes_; }
   /// "eng3_k2=1_k6=0": the engine's index and its knobs.
@@ -112,9 +151,10 @@ class ExecutionPlan {
            cudaStream_t stream) const;
 
  private:
-  ExecutionPlan(Graph graph, Descriptor plan);
+  ExecutionPlan(std::shared_ptr<const Graph> graph, Descriptor configuration, Descriptor plan, std::string name);
 
-  Graph graph_;
+  std::shared_ptr<const Graph> graph_;
+  Descriptor configuration_;
   Descriptor plan_;
   std::size_t workspace_bytes_ = 0;
   std::string name_;

@@ -69,8 +69,9 @@ class CudaReplay final : public Replay {
     }
     cudaStreamCaptureStatus status{};
     const cudaGraphNode_t* last = nullptr;
+    const cudaGraphEdgeData* edges = nullptr;  // asked for, since a library's early starts would else be an error
     std::size_t count = 0;
-    check(cudaStreamGetCaptureInfo(stream_.handle, &status, nullptr, nullptr, &last, nullptr, &count),
+    check(cudaStreamGetCaptureInfo(stream_.handle, &status, nullptr, nullptr, &last, &edges, &count),
           "capturing a step");
     Nodes ends(last, last + count);
     check(cudaStreamEndCapture(stream_.handle, &same), "capturing a step");

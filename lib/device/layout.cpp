@@ -48,6 +48,16 @@ std::size_t Layout::bytes(const TensorType& type) const {
   return elements * size_bytes(type.dtype);
 }
 
+bool Layout::same_places(const Shape& shape, const Layout& other) const {
+  if (*this == other) return true;
+  Parsed mine = parse(shape.rank()), others = other.parse(shape.rank());
+  if (!mine.blocks.empty() || !others.blocks.empty()) return false;
+  const auto is_one = [&](int axis) { return shape[axis] == 1; };
+  std::erase_if(mine.order, is_one);
+  std::erase_if(others.order, is_one);
+  return mine.order == others.order;
+}
+
 std::size_t Layout::offset(const TensorType& type, const std::int64_t* index) const {
   const int rank = type.shape.rank();
   const Parsed parsed = parse(rank);

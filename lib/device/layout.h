@@ -38,6 +38,8 @@ class Layout {
   Parsed parse(int rank) const;
   /// Bytes that a tensor takes in this layout, padding included.
   std::size_t bytes(const TensorType& type) const;
+  /// Whether a tensor's elements lie in the same places in the other layout: axes of extent 1 may stand anywhere.
+  bool same_places(const Shape& shape, const Layout& other) const;
   /// Offset in elements of the element at `index` (one entry an axis). Slow: for tests and the reference reorder.
   std::size_t offset(const TensorType& type, const std::int64_t* index) const;
 

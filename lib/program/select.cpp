@@ -176,7 +176,10 @@ int Selection::tensor_in(int value, const Layout& layout, std::optional<DType> d
   const int tensor = tensor_of(value);
   const ValueInfo& info = graph_.info(value);
   const TensorType type{dtype.value_or(info.type.dtype), info.type.shape};
-  if (plan_.tensors[tensor].layout == layout && plan_.tensors[tensor].type == type) return tensor;
+  if (plan_.tensors[tensor].type == type && plan_.tensors[tensor].layout.same_places(type.shape, layout)) {
+    if (plan_.tensors[tensor].layout == layout) return tensor;
+    return add_tensor(type, layout, plan_.tensors[tensor].storage, plan_.tensors[tensor].offset);
+  }
   // What this program changes anyway is reordered when it is used, which holds memory for no longer than that.
   if (info.kind == ValueInfo::Kind::state && !updated_roots_.contains(root_of(info.state))) {
     const auto [found, added] = working_copies_.try_emplace({info.state, layout.tag(), type.dtype}, -1);

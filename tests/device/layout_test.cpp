@@ -75,3 +75,13 @@ TEST_CASE("shapes print, slice and compare") {
   CHECK(TensorType{DType::u8, shape}.text() == "u8(2, 3, 4)");
   CHECK(dtype_from_name("bf16") == DType::bf16);
 }
+
+TEST_CASE("layouts may differ in name alone") {
+  const Layout rows, last("acdb"), blocked("aBcd16b");
+  CHECK(rows.same_places({2, 1, 4, 5}, last));
+  CHECK(last.same_places({2, 3, 1, 1}, rows));
+  CHECK(!last.same_places({2, 3, 1, 5}, rows));
+  CHECK(!rows.same_places({2, 3, 4, 5}, last));
+  CHECK(blocked.same_places({2, 16, 1, 1}, blocked));
+  CHECK(!blocked.same_places({2, 16, 1, 1}, rows));  // where there is padding this cannot be told from the order alone
+}

@@ -125,6 +125,17 @@ TEST_CASE("a kernel's layout costs one reorder for each value") {
   CHECK(reorders == 3);  // w before, first and its double back to row-major after
 }
 
+TEST_CASE("a layout that differs in name alone costs nothing") {
+  Bench bench;
+  const int w = bench.declare("w", {1, 3});
+  const int out = bench.declare("out", {1, 3});
+  const Value old = bench.graph.state(w);
+  bench.graph.update(out, bench.axpy(old, bench.swapped(bench.swapped(old))));
+  const Plan plan = check_against_interpreter(bench);
+  for (const PlannedStep& step : plan.steps) CHECK(step.op->name() != "reorder");
+  for (const Storage& storage : plan.storages) CHECK(storage.kind != Storage::Kind::working_copy);
+}
+
 TEST_CASE("working copies follow what other programs and checkpoints write") {
   Bench bench;
   const int w = bench.declare("w", {2, 2});
