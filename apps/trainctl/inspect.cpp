@@ -7,6 +7,7 @@
 #include "output.h"
 #include "report/text_table.h"
 #include "store/checkpoint.h"
+#include "train/stored_choices.h"
 
 namespace trainctl::app {
 namespace {
@@ -59,10 +60,15 @@ class Inspect final : public Command {
                         {"bytes", entry.type.bytes()},
                         {"sha256", sha256_hex(reader.bytes_of(entry))}});
     }
-    return {{"file", reader.path().string()}, {"bytes", reader.file_bytes()},
-            {"sha256", reader.digest()},      {"valid", true},
-            {"state", state_of(reader)},      {"attributes", std::move(attributes)},
-            {"arrays", std::move(arrays)},    {"experiment", reader.experiment_yaml()}};
+    return {{"file", reader.path().string()},
+            {"bytes", reader.file_bytes()},
+            {"sha256", reader.digest()},
+            {"valid", true},
+            {"state", state_of(reader)},
+            {"attributes", std::move(attributes)},
+            {"arrays", std::move(arrays)},
+            {"experiment", reader.experiment_yaml()},
+            {"choices", choices_from_json(reader.choices_json(), reader.path().string())}};
   }
 
   static std::string text_of(const CheckpointReader& reader) {

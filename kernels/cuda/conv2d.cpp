@@ -16,6 +16,9 @@ namespace {
 
 using dnn::ExecutionPlan;
 
+/// Engines that are tried where the fastest is to be found.
+constexpr std::size_t worth_trying = 5;
+
 /// Ids of the tensors of a graph.
 enum Id : std::int64_t { id_x = 1, id_w, id_y, id_b, id_sum };
 
@@ -114,24 +117,52 @@ dnn::Rules rules_of(const KernelRequest& request) {
   return rules;
 }
 
-/// cuDNN's plan for a form of a request, or null. Each is searched for once: a request is made for every equal layer of
-/// every program, and by fusion.
-std::shared_ptr<const ExecutionPlan> execution_of(const KernelRequest& request, const Form& form) {
+using Executions = std::vector<std::shared_ptr<const ExecutionPlan>>;
+
+/// cuDNN's plans for a form of a request. Each is searched for once: a request is made for every equal layer of every
+/// program, and by fusion.
+Executions executions_of(const KernelRequest& request, const Form& form, const ExecutionPlan::Wanted& wanted) {
   static std::mutex mutex;
   // Never destroyed: cuDNN may be gone when static objects are.
-  static auto& known = *new std::map<std::string, std::shared_ptr<const ExecutionPlan>>();
+  static auto& known = *new std::map<std::string, Executions>();
   const std::lock_guard lock(mutex);
-  const std::string text = text_of(request, form);
+  const std::string text = fmt::format("{} {} {}", text_of(request, form), wanted.most, wanted.name);
   const auto [found, added] = known.try_emplace(dnn::gpu()->properties() + text);
   if (!added) return found->second;
   try {
-    const auto plans = ExecutionPlan::find(graph_of(request, form), rules_of(request), *dnn::gpu(), {});
-    if (!plans.empty()) found->second = plans.front();
-    log::debug("cudnn: {}: {}", text, found->second ? found->second->name() : "no engine");
+    found->second = ExecutionPlan::find(graph_of(request, form), rules_of(request), *dnn::gpu(), wanted);
+    log::debug("cudnn: {}: {}", text, found->second.empty() ? "no engine" : found->second.front()->name());
   } catch (const Error& error) {
     log::debug("cudnn: {}: {}", text, error.what());
   }
   return found->second;
+}
+
+/// What stands before an engine's name in the name of an implementation: "cudnn:channels_last_fused_".
+std::string prefix_of(const Form& form) {
+  return fmt::format("cudnn:{}{}", form.channels_last ? "channels_last_" : "rows_", form.fused ? "fused_" : "");
+}
+
+/// How a request is done: the form, and plans of which the first is taken; none where cuDNN has no engine.
+struct Found {
+  Form form;
+  Executions executions;
+};
+
+Found find(const KernelRequest& request) {
+  const std::vector<Form> forms = forms_of(request);
+  for (const Form& form : forms) {
+    const std::string prefix = prefix_of(form);
+    if (request.chosen.empty() || !request.chosen.starts_with(prefix)) continue;
+    Executions found = executions_of(request, form, {.name = request.chosen.substr(prefix.size())});
+    if (!found.empty()) return {form, std::move(found)};
+  }
+  const std::size_t most = request.tune && request.chosen.empty() ? worth_trying : 1;
+  for (const Form& form : forms) {
+    Executions found = executions_of(request, form, {.most = most});
+    if (!found.empty()) return {form, std::move(found)};
+  }
+  return {};
 }
 
 /// The name of the layout in which a tensor lies or is to lie. Where both layouts are the same bytes it is the one that
@@ -176,26 +207,26 @@ std::optional<KernelPlan> plan(const KernelRequest& request) {
   if (!conv2d_types_fit(request) || request.outputs[0].elements() == 0 || request.inputs[0]->elements() == 0 ||
       !dnn::gpu())
     return std::nullopt;
-  for (const Form& form : forms_of(request)) {
-    const Detail detail{execution_of(request, form), form};
-    if (!detail.execution) continue;
-    KernelPlan plan =
-        KernelPlan::row_major(request, fmt::format("cudnn:{}{}", form.fused ? "fused_" : "", detail.execution->name()));
-    for (std::size_t i = 0; i < request.inputs.size(); ++i) {
-      if (!request.has(i) || request.inputs[i]->shape.rank() != 4) continue;
-      plan.inputs[i] = layout_of(request.inputs[i]->shape, form.channels_last, given_layout(request, i));
-    }
-    plan.outputs[0] = layout_of(request.outputs[0].shape, form.channels_last);
-    if (operation_of(request) != dnn::Convolution::backward_weights && form.weights != DType::f32) {
-      plan.input_dtypes.resize(request.inputs.size());
-      plan.input_dtypes[1] = form.weights;
-      if (form.fused) plan.input_dtypes[2] = form.weights;
-    }
-    plan.workspace_bytes = Workspace(request, detail).bytes;
-    plan.detail = std::make_shared<const Detail>(detail);
-    return plan;
+  const auto [form, executions] = find(request);
+  if (executions.empty()) return std::nullopt;
+  const Detail detail{executions.front(), form};
+  KernelPlan plan = KernelPlan::row_major(request, prefix_of(form) + detail.execution->name());
+  for (std::size_t i = 0; i < request.inputs.size(); ++i) {
+    if (!request.has(i) || request.inputs[i]->shape.rank() != 4) continue;
+    plan.inputs[i] = layout_of(request.inputs[i]->shape, form.channels_last, given_layout(request, i));
   }
-  return std::nullopt;
+  plan.outputs[0] = layout_of(request.outputs[0].shape, form.channels_last);
+  if (operation_of(request) != dnn::Convolution::backward_weights && form.weights != DType::f32) {
+    plan.input_dtypes.resize(request.inputs.size());
+    plan.input_dtypes[1] = form.weights;
+    if (form.fused) plan.input_dtypes[2] = form.weights;
+  }
+  plan.workspace_bytes = Workspace(request, detail).bytes;
+  plan.detail = std::make_shared<const Detail>(detail);
+  if (executions.size() > 1) {
+    for (const auto& execution : executions) plan.alternatives.push_back(prefix_of(form) + execution->name());
+  }
+  return plan;
 }
 
 /// Runs an execution plan on x, w and y, and b and sum if it has them.

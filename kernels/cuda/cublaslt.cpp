@@ -2,6 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <map>
+#include <mutex>
+
 #include "base/error.h"
 #include "base/libraries.h"
 #include "base/log.h"
@@ -21,9 +25,13 @@ void check(cublasStatus_t status, const char* what) {
        cublasLtGetStatusString(status), cublasLtGetStatusName(status));
 }
 
-/// One for the process; it lives as long.
+/// One for the process; it lives as long. Null where there is no GPU.
 cublasLtHandle_t handle() {
-  static const cublasLtHandle_t made = [] {
+  static const cublasLtHandle_t made = []() -> cublasLtHandle_t {
+    int devices = 0;
+    const bool any = cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0;
+    cudaGetLastError();
+    if (!any) return nullptr;
     cublasLtHandle_t created = nullptr;
     check(cublasLtCreate(&created), "starting");
     return created;
@@ -110,10 +118,24 @@ std::size_t Product::workspace_limit() const {
 class ProductRunner::Algorithm {
  public:
   /// Null where cuBLASLt has none for operands at multiples of `alignment` bytes.
-  static std::unique_ptr<Algorithm> find(const Product& product, int alignment) {
+  static std::unique_ptr<Algorithm> find(const Product& product, int alignment, std::string_view name) {
     auto found = std::make_unique<Algorithm>();
     found->describe(product);
-    return found->choose(product, static_cast<std::uint32_t>(alignment)) ? std::move(found) : nullptr;
+    const auto all = found->heuristics(product, static_cast<std::uint32_t>(alignment));
+    if (log::enabled(log::Level::debug)) tell(product, all);
+    if (all.empty()) return nullptr;
+    const auto named = std::ranges::find_if(all, [&](const auto& result) { return name_of(result.algo) == name; });
+    found->algorithm_ = (named == all.end() ? all.front() : *named).algo;
+    return found;
+  }
+
+  static std::vector<std::string> names(const Product& product, int alignment) {
+    Algorithm asked;
+    asked.describe(product);
+    std::vector<std::string> names;
+    for (const auto& result : asked.heuristics(product, static_cast<std::uint32_t>(alignment)))
+      names.push_back(name_of(result.algo));
+    return names;
   }
 
   /// Whether it took the product after all.
@@ -155,46 +177,54 @@ class ProductRunner::Algorithm {
     set(desc_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<void*>(std::uintptr_t{16}));
   }
 
-  bool choose(const Product& p, std::uint32_t alignment) {
+  std::vector<cublasLtMatmulHeuristicResult_t> heuristics(const Product& p, std::uint32_t alignment) const {
     Preference preference;
     check(cublasLtMatmulPreferenceCreate(&preference.handle), "describing a product");
     set(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, p.workspace_limit());
-    // Not INPLACE, in which the pieces of a split sum are added in the order in which they are ready; and no partial
-    // sums in bf16.
+    // INPLACE adds the pieces of a split sum in the order in which they are ready. And no partial sums in bf16.
     std::uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     if (p.result == DType::f32) schemes |= CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+    if (p.result == DType::f32 && p.any_order) schemes |= CUBLASLT_REDUCTION_SCHEME_INPLACE;
     set(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, schemes);
     for (const auto operand : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                                CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
       set(preference, operand, alignment);
-    cublasLtMatmulHeuristicResult_t result{};
+    constexpr int asked = 8;
+    std::vector<cublasLtMatmulHeuristicResult_t> results(asked);
     int count = 0;
     const cublasStatus_t status =
         cublasLtMatmulAlgoGetHeuristic(handle(), desc_.handle, first_.handle, second_.handle, result_.handle,
-                                       result_.handle, preference.handle, 1, &result, &count);
-    const bool found = status == CUBLAS_STATUS_SUCCESS && count > 0 && result.state == CUBLAS_STATUS_SUCCESS;
-    algorithm_ = result.algo;
-    if (log::enabled(log::Level::debug)) tell(p, found, result);
-    return found;
+                                       result_.handle, preference.handle, asked, results.data(), &count);
+    results.resize(status == CUBLAS_STATUS_SUCCESS ? static_cast<std::size_t>(count) : 0);
+    std::erase_if(results, [](const auto& result) { return result.state != CUBLAS_STATUS_SUCCESS; });
+    return results;
   }
 
-  static int attribute(const cublasLtMatmulAlgo_t& algorithm, cublasLtMatmulAlgoConfigAttributes_t which) {
-    int value = -1;
-    std::size_t written = 0;
-    cublasLtMatmulAlgoConfigGetAttribute(&algorithm, which, &value, sizeof(value), &written);
-    return value;
+  /// An algorithm's configuration: its number, and what is not zero of tile, stages, ...
+  static std::string name_of(const cublasLtMatmulAlgo_t& algorithm) {
+    std::string name;
+    const auto add = [&](const char* letter, cublasLtMatmulAlgoConfigAttributes_t which, std::size_t bytes) {
+      std::uint32_t value = 0;
+      std::size_t written = 0;
+      cublasLtMatmulAlgoConfigGetAttribute(&algorithm, which, &value, bytes, &written);
+      if (value != 0 || name.empty()) name += fmt::format("{}{}", letter, value);
+    };
+    add("", CUBLASLT_ALGO_CONFIG_ID, 4);
+    add("_t", CUBLASLT_ALGO_CONFIG_TILE_ID, 4);
+    add("_s", CUBLASLT_ALGO_CONFIG_STAGES_ID, 4);
+    add("_k", CUBLASLT_ALGO_CONFIG_SPLITK_NUM, 4);
+    add("_r", CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, 4);
+    add("_z", CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, 4);
+    add("_o", CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, 4);
+    add("_i", CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID, 2);
+    add("_c", CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, 2);
+    return name;
   }
 
-  static void tell(const Product& p, bool found, const cublasLtMatmulHeuristicResult_t& result) {
-    const std::string problem = fmt::format("cublaslt: {}x{}x{} {}{} {}->{}{} epilogue {}", p.m, p.n, p.k,
-                                            p.transpose_a ? "T" : "N", p.transpose_b ? "T" : "N", name(p.operands),
-                                            name(p.result), p.tf32 ? " tf32" : "", static_cast<int>(p.epilogue));
-    if (!found) return log::debug("{}: no algorithm", problem);
-    log::debug("{}: algorithm {} tile {} stages {} split {} reduction {} workspace {}", problem,
-               attribute(result.algo, CUBLASLT_ALGO_CONFIG_ID), attribute(result.algo, CUBLASLT_ALGO_CONFIG_TILE_ID),
-               attribute(result.algo, CUBLASLT_ALGO_CONFIG_STAGES_ID),
-               attribute(result.algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM),
-               attribute(result.algo, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME), result.workspaceSize);
+  static void tell(const Product& p, const std::vector<cublasLtMatmulHeuristicResult_t>& found) {
+    log::debug("cublaslt: {}x{}x{} {}{} {}->{}{} epilogue {}: {}", p.m, p.n, p.k, p.transpose_a ? "T" : "N",
+               p.transpose_b ? "T" : "N", name(p.operands), name(p.result), p.tf32 ? " tf32" : "",
+               static_cast<int>(p.epilogue), found.empty() ? "no algorithm" : name_of(found.front().algo));
   }
 
   MatmulDesc desc_;
@@ -203,19 +233,35 @@ class ProductRunner::Algorithm {
   bool uses_vector_ = false;
 };
 
-ProductRunner::ProductRunner(const Product& product) : product_(product) {
-  if (product.m == 0 || product.n == 0 || product.k == 0) return;
-  if (product.epilogue != Product::Epilogue::none) fused_ = find(product.epilogue, 16);
-  if (!fused_) plain_ = find(Product::Epilogue::none, 16);
-  unaligned_ = find(Product::Epilogue::none, static_cast<int>(size_bytes(product.result)));
+std::vector<std::string> product_algorithms(const Product& product) {
+  if (!handle() || product.m == 0 || product.n == 0 || product.k == 0) return {};
+  // The same is asked for equal layers, by fusion, and for every program.
+  static std::mutex mutex;
+  static std::map<Product, std::vector<std::string>> known;
+  const std::lock_guard lock(mutex);
+  const auto [found, added] = known.try_emplace(product);
+  if (!added) return found->second;
+  found->second = ProductRunner::Algorithm::names(product, 16);
+  if (!found->second.empty() || product.epilogue == Product::Epilogue::none) return found->second;
+  Product plain = product;
+  plain.epilogue = Product::Epilogue::none;
+  return found->second = ProductRunner::Algorithm::names(plain, 16);
+}
+
+ProductRunner::ProductRunner(const Product& product, std::string_view algorithm) : product_(product) {
+  if (!handle() || product.m == 0 || product.n == 0 || product.k == 0) return;
+  if (product.epilogue != Product::Epilogue::none) fused_ = find(product.epilogue, 16, algorithm);
+  if (!fused_) plain_ = find(Product::Epilogue::none, 16, algorithm);
+  unaligned_ = find(Product::Epilogue::none, static_cast<int>(size_bytes(product.operands)), {});
 }
 
 ProductRunner::~ProductRunner() = default;
 
-std::unique_ptr<ProductRunner::Algorithm> ProductRunner::find(Product::Epilogue epilogue, int alignment) const {
+std::unique_ptr<ProductRunner::Algorithm> ProductRunner::find(Product::Epilogue epilogue, int alignment,
+                                                              std::string_view name) const {
   Product product = product_;
   product.epilogue = epilogue;
-  return Algorithm::find(product, alignment);
+  return Algorithm::find(product, alignment, name);
 }
 
 bool ProductRunner::run(const void* a, const void* b, void* d, void* vector, void* workspace, cudaStream_t stream) {

@@ -2,6 +2,9 @@
 #include "ops/linear.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/passes.h"
@@ -22,10 +25,28 @@ bool fits(const TensorType& x, const TensorType& y, const TensorType& w) {
   return is_float(x.dtype) && y.dtype == x.dtype && w.dtype == DType::f32;
 }
 
-KernelPlan plan_of(const KernelRequest& request, std::size_t workspace_bytes) {
+/// The plan of a product by the algorithm that was chosen, if it is still there, or cuBLASLt's first.
+KernelPlan plan_of(const KernelRequest& request, const Product& product) {
+  constexpr std::size_t worth_trying = 4;
+  const std::string prefix = "cublaslt:";
   KernelPlan plan = KernelPlan::row_major(request, "cublaslt");
-  plan.workspace_bytes = workspace_bytes;
+  plan.workspace_bytes = product.workspace_bytes();
+  std::vector<std::string> names = product_algorithms(product);
+  if (names.empty()) return plan;
+  for (std::string& name : names) name.insert(0, prefix);
+  const bool known = std::ranges::find(names, request.chosen) != names.end();
+  plan.implementation = known ? std::string(request.chosen) : names.front();
+  if (request.tune && request.chosen.empty() && names.size() > 1) {
+    names.resize(std::min(names.size(), worth_trying));
+    plan.alternatives = std::move(names);
+  }
   return plan;
+}
+
+/// The name by which a plan's algorithm is found again.
+std::string algorithm_of(const KernelPlan& plan) {
+  const std::size_t colon = plan.implementation.find(':');
+  return colon == std::string::npos ? "" : plan.implementation.substr(colon + 1);
 }
 
 /// Asks for the weight in the type of the activations.
@@ -45,7 +66,8 @@ Product forward_product(const KernelRequest& request) {
                   .transpose_b = true,
                   .operands = x.dtype,
                   .result = x.dtype,
-                  .tf32 = request.tf32};
+                  .tf32 = request.tf32,
+                  .any_order = !request.deterministic};
   const Activation& f = as<LinearAttributes>(*request.attributes).activation;
   const bool relu = f.kind == Activation::Kind::relu, bias = request.has(2);
   // cuBLASLt adds a bias of the result's type, and ours is f32; and it knows few curves.
@@ -56,11 +78,11 @@ Product forward_product(const KernelRequest& request) {
 
 class ForwardLaunch final : public Launch {
  public:
-  explicit ForwardLaunch(const KernelRequest& request)
+  ForwardLaunch(const KernelRequest& request, const KernelPlan& plan)
       : f_(as<LinearAttributes>(*request.attributes).activation),
         bias_(request.has(2)),
         dtype_(request.outputs[0].dtype),
-        product_(forward_product(request)),
+        product_(forward_product(request), algorithm_of(plan)),
         plain_(forward_product(request).epilogue == Epilogue::none),
         view_{.outer = rows_of(request.outputs[0]), .channels = request.outputs[0].shape.dim(-1)} {}
 
@@ -83,13 +105,13 @@ class ForwardLaunch final : public Launch {
 std::optional<KernelPlan> plan_forward(const KernelRequest& request) {
   if (!fits(*request.inputs[0], request.outputs[0], *request.inputs[1])) return std::nullopt;
   if (request.has(2) && request.inputs[2]->dtype != DType::f32) return std::nullopt;
-  KernelPlan plan = plan_of(request, forward_product(request).workspace_bytes());
+  KernelPlan plan = plan_of(request, forward_product(request));
   cast_weight(request, plan);
   return plan;
 }
 
-std::unique_ptr<Launch> prepare_forward(const KernelRequest& request, const KernelPlan&) {
-  return std::make_unique<ForwardLaunch>(request);
+std::unique_ptr<Launch> prepare_forward(const KernelRequest& request, const KernelPlan& plan) {
+  return std::make_unique<ForwardLaunch>(request, plan);
 }
 
 // ---- linear_backward_data -----------------------------------------------------------------------------------------
@@ -101,19 +123,20 @@ Product data_product(const KernelRequest& request) {
           .k = w.shape[0],
           .operands = dy.dtype,
           .result = dy.dtype,
-          .tf32 = request.tf32};
+          .tf32 = request.tf32,
+          .any_order = !request.deterministic};
 }
 
 std::optional<KernelPlan> plan_data(const KernelRequest& request) {
   if (!fits(*request.inputs[0], request.outputs[0], *request.inputs[1])) return std::nullopt;
   if (request.has(2) && request.inputs[2]->dtype != request.outputs[0].dtype) return std::nullopt;
-  KernelPlan plan = plan_of(request, data_product(request).workspace_bytes());
+  KernelPlan plan = plan_of(request, data_product(request));
   cast_weight(request, plan);
   return plan;
 }
 
-std::unique_ptr<Launch> prepare_data(const KernelRequest& request, const KernelPlan&) {
-  const auto product = std::make_shared<ProductRunner>(data_product(request));
+std::unique_ptr<Launch> prepare_data(const KernelRequest& request, const KernelPlan& plan) {
+  const auto product = std::make_shared<ProductRunner>(data_product(request), algorithm_of(plan));
   const Activation f = as<LinearAttributes>(*request.attributes).activation;
   const TensorType& dx = request.outputs[0];
   return make_launch([product, f, elements = dx.elements(), dtype = dx.dtype](const LaunchArguments& a) {
@@ -133,6 +156,7 @@ Product weights_product(const KernelRequest& request) {
           .operands = x.dtype,
           .result = DType::f32,
           .tf32 = request.tf32,
+          .any_order = !request.deterministic,
           .epilogue = request.outputs.size() > 1 ? Epilogue::sums_of_a : Epilogue::none};
 }
 
@@ -144,12 +168,14 @@ ChannelSum bias_sum(const KernelRequest& request) {
 std::optional<KernelPlan> plan_weights(const KernelRequest& request) {
   if (!fits(*request.inputs[0], *request.inputs[1], request.outputs[0])) return std::nullopt;
   if (request.outputs.size() > 1 && request.outputs[1].dtype != DType::f32) return std::nullopt;
+  KernelPlan plan = plan_of(request, weights_product(request));
   // The sum comes after the product, and may use its workspace.
-  return plan_of(request, std::max(weights_product(request).workspace_bytes(), bias_sum(request).workspace_bytes()));
+  plan.workspace_bytes = std::max(plan.workspace_bytes, bias_sum(request).workspace_bytes());
+  return plan;
 }
 
-std::unique_ptr<Launch> prepare_weights(const KernelRequest& request, const KernelPlan&) {
-  const auto product = std::make_shared<ProductRunner>(weights_product(request));
+std::unique_ptr<Launch> prepare_weights(const KernelRequest& request, const KernelPlan& plan) {
+  const auto product = std::make_shared<ProductRunner>(weights_product(request), algorithm_of(plan));
   const bool bias = request.outputs.size() > 1;
   return make_launch([product, bias, sum = bias_sum(request)](const LaunchArguments& a) {
     float* db = bias ? out<float>(a, 1) : nullptr;

@@ -33,7 +33,13 @@ struct KernelRequest {
   /// Whether a gradient will be taken through this node, so that a forward kernel may keep a residual for it.
   bool training = false;
   int threads = 1;
+  /// Whether the result must have the same bits in every run.
   bool deterministic = true;
+  /// Whether the plan is to name what is worth trying (KernelPlan::alternatives).
+  bool tune = false;
+  /// The implementation that an earlier run took for an equal request; a kernel that has several takes it if it still
+  /// can, and any other if not. Empty: none.
+  std::string_view chosen = {};
   /// Whether algorithms may be used whose rounding differs from the plain sum's by more than its order (Winograd).
   bool fast_math = false;
   /// Whether products of f32 operands may round them to TF32 (10 bits of mantissa; sums stay f32).
@@ -52,7 +58,10 @@ struct KernelPlan {
   std::size_t workspace_bytes = 0;  ///< scratch for the time of the launch, 64-byte aligned
   std::size_t residual_bytes = 0;   ///< opaque memory that lives until the backward nodes of the pair have run
   std::vector<std::pair<int, int>> in_place;  ///< (output, input) pairs that may share memory, best first
-  std::string implementation;          ///< what runs, for `bench` and the checkpoint: "jit:avx512_core", "loops:v4"
+  std::string implementation;  ///< what runs, for `bench` and the checkpoint: "jit:avx512_core", "loops:v4"
+  /// Implementations that differ in nothing else, its own first, where only trying tells which is fastest here; only
+  /// for a request with `tune`, and not for one with `chosen`.
+  std::vector<std::string> alternatives;
   std::shared_ptr<const void> detail;  ///< the kernel's own, handed back to prepare()
 
   /// Row-major everywhere: the plan of a kernel without preferences.

@@ -13,6 +13,7 @@
 #include "experiment/results.h"
 #include "schema/differences.h"
 #include "schema/yaml.h"
+#include "train/stored_choices.h"
 
 namespace trainctl {
 namespace {
@@ -24,13 +25,15 @@ struct Running {
   std::unique_ptr<Session> session;
 };
 
-Running assemble(ExperimentSpec& spec, const std::string& device, int threads) {
+/// `choices` are what a run took that goes on.
+Running assemble(ExperimentSpec& spec, const std::string& device, int threads, Choices choices = {}) {
   Running running;
   running.device = open_device(device.empty() ? spec.trainer.device : device, threads);
   std::vector<std::string> splits{"train"};
   if (spec.data.val) splits.emplace_back("val");
   running.blueprint = std::make_unique<Blueprint>(spec, describe_data(spec, splits));
   running.session = std::make_unique<Session>(*running.device, *running.blueprint, splits);
+  running.session->take(std::move(choices));
   running.session->reserve();
   return running;
 }
@@ -232,7 +235,9 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   std::optional<CheckpointReader> reader = find_checkpoint(paths);
   int threads = static_cast<int>(how.spec->trainer.threads);
   if (reader && threads == 0) threads = static_cast<int>(reader->int_attribute("threads"));
-  Running running = assemble(*how.spec, how.device, threads);
+  Choices choices;
+  if (reader) choices = choices_from_json(reader->choices_json(), reader->path().string());
+  Running running = assemble(*how.spec, how.device, threads, std::move(choices));
   if (reader) {
     if (reader->text_attribute("graph") != running.blueprint->graph_hash() && !how.force) {
       fail(ErrorKind::data,
@@ -244,7 +249,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   }
   ResultsObserver watching(*how.spec, paths, how.device, observer);
   Trainer trainer(*running.session, paths,
-                  {.experiment_yaml = experiment_text(*how.spec), .data_digest = {}, .plans = {}}, watching);
+                  {.experiment_yaml = experiment_text(*how.spec), .data_digest = {}, .choices_json = {}}, watching);
   if (reader) {
     trainer.resume(*reader);
   } else {
@@ -276,7 +281,7 @@ RunResult begin_run(RunDirectory& directory, Running running, const ExperimentSp
                     Observer& observer) {
   ResultsObserver watching(spec, directory.paths(), device, observer);
   Trainer trainer(*running.session, directory.paths(),
-                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .plans = {}}, watching);
+                  {.experiment_yaml = experiment_text(spec), .data_digest = {}, .choices_json = {}}, watching);
   trainer.begin();
   return run_in(directory, trainer);
 }

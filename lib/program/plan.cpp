@@ -98,6 +98,7 @@ Plan plan_program(Graph& graph, const PlanOptions& options) {
   share_in_place(plan);
   place_transients(plan);
   find_order(plan);
+  plan.options.choices = nullptr;
   return plan;
 }
 

@@ -9,6 +9,7 @@
 #include "device/kernel.h"
 #include "graph/graph.h"
 #include "graph/op.h"
+#include "program/choices.h"
 
 namespace trainctl {
 
@@ -16,12 +17,16 @@ struct PlanOptions {
   std::string device = "cpu";
   int threads = 1;
   bool deterministic = true;
+  /// Whether kernels name what is worth trying, for tune().
+  bool tune = false;
   bool fast_math = false;
   bool tf32 = false;
   /// The device runs launches at the same time where it may: memory of small programs is then not used twice, since a
   /// launch would have to wait for the readers of what lay there before.
   bool concurrent = false;
   bool fuse = true;
+  /// What is to be taken again where it still can be; read while planning only. May be null.
+  const Choices* choices = nullptr;
 };
 
 /// A block of memory, which may hold several tensors: views of each other, members of a group, an operand and the
@@ -93,6 +98,7 @@ struct Plan {
   std::vector<ValueInfo> values;    ///< of the graph, for inputs, scalars and constants
   std::size_t arena_bytes = 0;
   std::string graph_hash;
+  std::vector<LostChoice> lost_choices;
 
   Cost total_cost() const;
   /// Steps that fall back to the float64 reference.

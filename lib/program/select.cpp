@@ -14,17 +14,25 @@ namespace {
 struct Choice {
   const KernelRegistry::Entry* kernel = nullptr;
   KernelPlan plan;
+  std::string lost;  ///< what was chosen before and is not to be had; else empty
 };
 
-std::optional<Choice> choose(const KernelRequest& request, const PlanOptions& options) {
-  for (const KernelRegistry::Entry* entry : KernelRegistry::instance().find(request.op, options.device)) {
-    if (auto plan = entry->kernel->plan(request)) {
-      require(plan->inputs.size() == request.inputs.size() && plan->outputs.size() == request.outputs.size(),
-              "a kernel's plan has the wrong number of layouts");
-      return Choice{entry, std::move(*plan)};
-    }
+/// The kernel and plan for a request: what was chosen for it before, else the first that there is.
+std::optional<Choice> choose(KernelRequest request, const PlanOptions& options) {
+  if (options.choices) {
+    const auto known = options.choices->find(choice_key(options.device, request));
+    if (known != options.choices->end()) request.chosen = known->second;
   }
-  return std::nullopt;
+  std::optional<Choice> first;
+  for (const KernelRegistry::Entry* entry : KernelRegistry::instance().find(request.op, options.device)) {
+    auto plan = entry->kernel->plan(request);
+    if (!plan) continue;
+    require(plan->inputs.size() == request.inputs.size() && plan->outputs.size() == request.outputs.size(),
+            "a kernel's plan has the wrong number of layouts");
+    if (request.chosen.empty() || plan->implementation == request.chosen) return Choice{entry, std::move(*plan), {}};
+    if (!first) first = Choice{entry, std::move(*plan), std::string(request.chosen)};
+  }
+  return first;
 }
 
 KernelRequest request_for(const GraphNode& node, const NodeTypes& types, std::span<const Layout> layouts,
@@ -36,6 +44,7 @@ KernelRequest request_for(const GraphNode& node, const NodeTypes& types, std::sp
           .input_layouts = layouts,
           .threads = options.threads,
           .deterministic = options.deterministic,
+          .tune = options.tune,
           .fast_math = options.fast_math,
           .tf32 = options.tf32};
 }
@@ -64,6 +73,7 @@ StepRequest::StepRequest(const Plan& plan, const PlannedStep& step) {
               .training = step.training,
               .threads = plan.options.threads,
               .deterministic = plan.options.deterministic,
+              .tune = plan.options.tune,
               .fast_math = plan.options.fast_math,
               .tf32 = plan.options.tf32};
 }
@@ -229,6 +239,8 @@ void Selection::select_node(int index) {
     fail(ErrorKind::environment, "{}: no kernel for '{}' on device {}; use --device cpu for this model", node.path,
          node.op->name(), plan_.options.device);
   }
+  if (!choice->lost.empty())
+    plan_.lost_choices.push_back({std::string(node.op->name()), node.path, choice->lost, choice->plan.implementation});
   step.kernel = choice->kernel;
   step.plan = std::move(choice->plan);
   step.cost = node.op->cost(*node.attributes, types.inputs, types.outputs);

@@ -1,8 +1,8 @@
 // One checkpoint: an HDF5 file that h5py opens and that proves by itself that it is whole.
 //
 // The first 512 bytes (HDF5's user block) are text: format, length and SHA-256 of what follows. Arrays lie at their
-// paths as contiguous little-endian data sets, texts at /experiment, /history, /state/scalars and /fields, attributes
-// on the root group.
+// paths as contiguous little-endian data sets, texts at /experiment, /history, /state/scalars, /fields and /choices,
+// attributes on the root group.
 #pragma once
 
 #include <array>
@@ -36,6 +36,7 @@ struct CheckpointContents {
   std::string history_json;     ///< the history up to this position
   std::string state_json;       ///< epoch, step, phase, position, best values, policies' states
   std::string fields_json{};    ///< what samples of the training data are; not stored if empty
+  std::string choices_json{};   ///< implementations that programs took; not stored if empty
   std::map<std::string, Attribute> attributes;
 };
 
@@ -76,6 +77,7 @@ class CheckpointReader {
   const std::string& state_json() const { return texts_[2]; }
   /// Empty in files of older versions.
   const std::string& fields_json() const { return texts_[3]; }
+  const std::string& choices_json() const { return texts_[4]; }
   const std::map<std::string, Attribute>& attributes() const { return attributes_; }
   /// The attribute's text or number. Throws a data Error if it is missing or of the other kind.
   const std::string& text_attribute(const std::string& name) const;
@@ -89,7 +91,7 @@ class CheckpointReader {
   Bytes bytes_;
   std::string digest_;
   std::vector<Entry> arrays_;
-  std::array<std::string, 4> texts_;  // experiment, history, state, fields
+  std::array<std::string, 5> texts_;  // experiment, history, state, fields, choices
   std::map<std::string, Attribute> attributes_;
 };
 

@@ -160,7 +160,7 @@ std::size_t expected_bytes(const CheckpointContents& contents) {
   std::size_t bytes = 64 << 10;
   for (const StoredArray& array : contents.arrays) bytes += array.view.type.bytes() + 1024;
   return bytes + contents.experiment_yaml.size() + contents.history_json.size() + contents.state_json.size() +
-         contents.fields_json.size();
+         contents.fields_json.size() + contents.choices_json.size();
 }
 
 }  // namespace
@@ -172,6 +172,7 @@ Bytes encode_checkpoint(const CheckpointContents& contents) {
   encoder.text(hdf5::text_paths[1], contents.history_json);
   encoder.text(hdf5::text_paths[2], contents.state_json);
   if (!contents.fields_json.empty()) encoder.text(hdf5::text_paths[3], contents.fields_json);
+  if (!contents.choices_json.empty()) encoder.text(hdf5::text_paths[4], contents.choices_json);
   for (const auto& [name, value] : contents.attributes) encoder.attribute(name, value);
   return encoder.finish();
 }

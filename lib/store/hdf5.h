@@ -49,7 +49,7 @@ hid_t file_type(DType dtype);
 inline constexpr std::array stored_dtypes{DType::f32, DType::f64, DType::i32, DType::i64, DType::u8};
 
 /// The paths of the texts, in the order of CheckpointContents. Those before `required_texts` must be there.
-inline constexpr std::array text_paths{"experiment", "history", "state/scalars", "fields"};
+inline constexpr std::array text_paths{"experiment", "history", "state/scalars", "fields", "choices"};
 inline constexpr std::size_t required_texts = 3;
 
 }  // namespace trainctl::hdf5

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "data/source_digest.h"
+#include "program/tune.h"
 #include "schema/yaml.h"
 
 namespace trainctl {
@@ -20,6 +21,7 @@ PlanOptions plan_options(const Device& device, const TrainerSpec& trainer) {
   }
   return {.device = std::string(device.name()),
           .threads = device.threads(),
+          .deterministic = trainer.deterministic,
           .fast_math = trainer.fast_math,
           .tf32 = trainer.precision == Precision::tf32,
           .concurrent = device.concurrent()};
@@ -130,8 +132,31 @@ const std::string& Session::data_digest() {
 
 Plan Session::plan(const ProgramKey& key) {
   if (auto ready = planned_.extract(key)) return std::move(ready.mapped());
-  const auto graph = blueprint_.build(key);
-  return plan_program(*graph, plan_options(device_, blueprint_.spec().trainer));
+  PlanOptions options = plan_options(device_, blueprint_.spec().trainer);
+  options.choices = &choices_;
+  options.tune = !options.deterministic && data_.contains("train");
+  Plan made = plan_program(*blueprint_.build(key), options);
+  if (options.tune && tune(device_, made, choices_)) made = plan_program(*blueprint_.build(key), options);
+  tell_lost(made);
+  return made;
+}
+
+void Session::tell_lost(const Plan& plan) {
+  if (plan.lost_choices.empty() || told_lost_) return;
+  told_lost_ = true;
+  const LostChoice& first = plan.lost_choices.front();
+  log::warn(
+      "{}: {} was computed by '{}' when the run was saved, which this build, library or device does not have; it is by "
+      "'{}' now{}, and bits may differ from an uninterrupted run",
+      first.path.empty() ? "the step" : first.path, first.op, first.chosen, first.taken,
+      plan.lost_choices.size() > 1 ? fmt::format(" (and {} more are others)", plan.lost_choices.size() - 1) : "");
+}
+
+Choices Session::choices() const {
+  Choices all = choices_;
+  for (const auto& [key, plan] : planned_) record_choices(plan, all);
+  for (const auto& [key, program] : compiled_) record_choices(program->plan(), all);
+  return all;
 }
 
 Program& Session::program(const ProgramKey& key) {

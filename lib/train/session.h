@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "program/choices.h"
 #include "program/program.h"
 #include "train/blueprint.h"
 #include "train/initial_weights.h"
@@ -42,6 +43,10 @@ class Session {
   /// `device` and `blueprint` outlive the session. Loads the splits named (by default all but test).
   Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits);
 
+  /// Has programs take what a run took before, where they still can; before any is planned.
+  void take(Choices choices) { choices_ = std::move(choices); }
+  /// What every program planned so far takes, with what take() was given.
+  Choices choices() const;
   Program& program(const ProgramKey& key);
   /// Plans every program that the run will need and takes memory for the largest, so that a lack of it shows before the
   /// first step.
@@ -79,6 +84,8 @@ class Session {
 
  private:
   Plan plan(const ProgramKey& key);
+  /// Warns, once, that something chosen before is not to be had.
+  void tell_lost(const Plan& plan);
   void load(const std::vector<std::string>& splits);
   void place(const std::string& split, SplitData& data, const Table& table);
   void stream(const std::string& split, SplitData& data);
@@ -89,6 +96,8 @@ class Session {
   ScalarRow scalars_;
   ProgramSet programs_;
   InitialWeights initial_weights_;
+  Choices choices_;
+  bool told_lost_ = false;
   std::map<std::string, SplitData, std::less<>> data_;
   std::map<ProgramKey, Plan> planned_;  ///< not compiled yet
   std::map<ProgramKey, Program*> compiled_;

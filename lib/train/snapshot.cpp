@@ -102,6 +102,7 @@ CheckpointContents Snapshot::take(const HostState& host, const History& history,
   contents.history_json = history.to_json();
   contents.state_json = host.to_json();
   contents.fields_json = fields_to_json(session_.blueprint().data("train"));
+  contents.choices_json = facts.choices_json;
   contents.attributes["format_version"] = std::int64_t{1};
   contents.attributes["epoch"] = host.position.epoch;
   contents.attributes["step"] = host.position.step;
@@ -109,7 +110,6 @@ CheckpointContents Snapshot::take(const HostState& host, const History& history,
   contents.attributes["data"] = facts.data_digest;
   contents.attributes["device"] = std::string(session_.device().name());
   contents.attributes["threads"] = static_cast<std::int64_t>(session_.device().threads());
-  for (const auto& [program, implementations] : facts.plans) contents.attributes["plan " + program] = implementations;
   return contents;
 }
 

@@ -56,7 +56,7 @@ struct HostState {
 struct SnapshotFacts {
   std::string experiment_yaml;
   std::string data_digest;
-  std::map<std::string, std::string> plans;  ///< program to a digest of the implementations chosen
+  std::string choices_json;  ///< implementations taken, for a resume
 };
 
 /// Saved state copied from the device, with everything else a checkpoint holds.

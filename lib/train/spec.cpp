@@ -71,6 +71,10 @@ Schema<TrainerSpec> TrainerSpec::schema() {
           resume(Resume::forced))
       .field("fast_math", &TrainerSpec::fast_math, resume(Resume::forced),
              "Lets 3x3 convolutions use Winograd's algorithm: faster, with rounding errors some ten times larger.")
+      .field("deterministic", &TrainerSpec::deterministic, resume(Resume::forced),
+             "Whether every run gives the same bits. false (GPU): sums may be added in any order, and for convolutions "
+             "and matrix products the fastest of several implementations is found by trying when training begins; a "
+             "resume takes the same ones.")
       .field("accumulate", &TrainerSpec::accumulate, between(1, 1 << 20), "Batches whose gradients make one update.",
              unit("batches"))
       .field("clip_grad_norm", &TrainerSpec::clip_grad_norm, above(0.0),
@@ -92,7 +96,6 @@ Schema<TrainerSpec> TrainerSpec::schema() {
              resume(Resume::safe))
       .field("time_limit", &TrainerSpec::time_limit, "Wall time after which the run saves its state and exits with 85.",
              resume(Resume::safe))
-      .later("deterministic", "non-deterministic kernels; all of today's are deterministic")
       .example("{max: 20 epochs, clip_grad_norm: 1.0}");
 }
 

@@ -82,6 +82,7 @@ struct TrainerSpec {
   std::int64_t threads = 0;
   Precision precision = Precision::fp32;
   bool fast_math = false;
+  bool deterministic = true;
   std::int64_t accumulate = 1;
   std::optional<double> clip_grad_norm;
   std::optional<double> clip_grad_value;

@@ -6,21 +6,14 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/sha256.h"
 #include "base/signals.h"
+#include "train/stored_choices.h"
 
 namespace trainctl {
 namespace {
 
 const char* name(Position::Doing doing) {
   return doing == Position::Doing::train ? "training" : "validation";
-}
-
-/// What was chosen for a program, in short: equal digests run equal kernels.
-std::string plan_digest(const Plan& plan) {
-  std::string text;
-  for (const PlannedStep& step : plan.steps) text += fmt::format("{} {}\n", step.op->name(), step.plan.implementation);
-  return sha256_hex(text).substr(0, 16);
 }
 
 }  // namespace
@@ -365,9 +358,9 @@ void Trainer::tell_results() {
 }
 
 void Trainer::save(bool improved, bool must) {
-  if (facts_.plans.empty()) {
+  if (facts_.choices_json.empty()) {
     facts_.data_digest = session_.data_digest();
-    facts_.plans["train"] = plan_digest(session_.program(session_.blueprint().programs().front()).plan());
+    facts_.choices_json = choices_to_json(session_.choices());
   }
   check_losses();
   CheckpointContents contents = snapshot_.take(host_, history_, facts_);

@@ -41,7 +41,7 @@ struct Outcome {
 /// Trains a session into a run directory. Exactly one trainer works on a run at a time.
 class Trainer {
  public:
-  /// `facts.data_digest` and `facts.plans` are filled in by the trainer.
+  /// `facts.data_digest` and `facts.choices_json` are filled in by the trainer.
   Trainer(Session& session, const RunPaths& paths, SnapshotFacts facts, Observer& observer);
 
   /// Begins a fresh run: initial weights, empty history.

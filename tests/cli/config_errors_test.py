@@ -55,7 +55,6 @@ class Mistakes(CliTest):
             ("octal", "samples: 100", "samples: 0100", 5, 41, "0100"),
             ("duplicate key", "name: good", "name: good\nname: better", 3, 1, "name"),
             ("broken duration", "max: 1 epoch", "max: 1 apple", 15, 16, "epoch"),
-            ("not built yet", "max: 1 epoch", "deterministic: true, max: 1 epoch", 15, 11, "deterministic"),
             ("unset variable", "name: good", "name: ${env:TRAINCTL_NO_SUCH_VARIABLE}", 2, 7, "TRAINCTL_NO_SUCH_VARIABLE"),
             ("bad syntax", "optimizer: {type: adam, lr: 1e-3}", "optimizer: {type: adam, lr: 1e-3", 0, 0, ""),
             ("tab", "  train:", "\ttrain:", 4, 0, ""),

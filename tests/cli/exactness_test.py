@@ -84,6 +84,40 @@ class Killed(CliTest):
         self.assertEqual(state["history"], reference["history"])
 
 
+class Choices(CliTest):
+    def test_taken_again(self):
+        """a run keeps which implementation computed what; a resume takes the same, and says so where it cannot"""
+        config = self.write("tiny.yaml", TINY)
+        self.run_cli("train", config, "--output", "run")
+        checkpoint = self.folder / "run/checkpoints/last.h5"
+        choices = self.run_json("inspect", checkpoint)["choices"]
+        self.assertTrue(any(key.startswith("cpu linear ") for key in choices), choices)
+        self.assertTrue(any(key.startswith("cpu linear ") and " training" not in key for key in choices), "validation is missing")
+        loops = {name for name in choices.values() if name.startswith("loops:")}
+        self.assertEqual(len(loops), 1)
+        done = self.run_cli("resume", "run", "--more", "1 epochs")
+        self.assertNotIn("bits may differ", done.stderr)
+        self.assertEqual(self.run_json("inspect", checkpoint)["choices"], choices)
+        if loops == {"loops:v2"}:
+            return  # this machine knows no others
+        # As if the run went on on a machine of less.
+        less = {**os.environ, "TRAINCTL_CPU_ISA": "v2"}
+        done = self.run_cli("resume", "run", "--more", "1 epochs", env=less)
+        self.assertEqual(done.stderr.count("bits may differ"), 1, done.stderr)
+        self.assertIn(loops.pop(), done.stderr)
+        self.assertIn("'loops:v2'", done.stderr)
+        self.assertIn("loops:v2", self.run_json("inspect", checkpoint)["choices"].values())
+
+    def test_deterministic_on_the_cpu(self):
+        """trainer.deterministic: false changes nothing on the CPU, and a run goes on with it only by --force"""
+        config = self.write("tiny.yaml", TINY)
+        self.run_cli("train", config, "--output", "a")
+        self.run_cli("train", config, "--output", "b", "--set", "trainer.deterministic=false")
+        self.assertEqual(self.final_state("a")["arrays"], self.final_state("b")["arrays"])
+        error = self.error("resume", "a", "--set", "trainer.deterministic=false", expect=3)
+        self.assertIn("trainer.deterministic", error["message"])
+
+
 SHIM = os.environ.get("FAULT_SHIM", "")
 
 

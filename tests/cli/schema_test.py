@@ -150,7 +150,6 @@ class Validation(CliTest):
             "missing parameter": {"model__layers": [{"type": "linear"}]},
             "layers that are empty": {"model__layers": [{"type": "residual", "layers": []}, linear]},
             "out of range in a block": {"model": {"type": "sequential", "blocks": {"a": {"type": "dropout", "p": 2}}, "layers": ["a", linear]}},
-            "not built yet": {"trainer": {"max": "1 epoch", "deterministic": True}},
             "other version": {"version": 2},
         }
         for what, changes in cases.items():

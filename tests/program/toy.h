@@ -18,7 +18,7 @@ using namespace trainctl;
 
 /// Memory from the heap, zeroed. Launches run in the worst order that `after` allows: always the last one that waits
 /// for nothing, so that what a plan forgets to order comes out wrong.
-class ToyDevice final : public Device {
+class ToyDevice : public Device {
  public:
   std::string_view name() const override { return "toy"; }
   std::string description() const override { return "toy"; }

@@ -204,10 +204,15 @@ assert sorted(f) == ['experiment', 'history', 'model', 'optimizer', 'state']
   CHECK(std::system(command.c_str()) == 0);
 }
 
-TEST_CASE("what the training data were is stored where it is told; files without it are read too") {
+TEST_CASE("texts that not every version has are stored where they are told; files without them are read too") {
   SampleModel model(3);
   CheckpointContents contents = model.contents();
-  CHECK(decode_checkpoint(encode_checkpoint(contents), "a.h5").fields_json().empty());
+  const CheckpointReader without = decode_checkpoint(encode_checkpoint(contents), "a.h5");
+  CHECK(without.fields_json().empty());
+  CHECK(without.choices_json().empty());
   contents.fields_json = std::string(100000, 'x');
-  CHECK(decode_checkpoint(encode_checkpoint(contents), "a.h5").fields_json() == contents.fields_json);
+  contents.choices_json = std::string(200000, 'y');
+  const CheckpointReader with = decode_checkpoint(encode_checkpoint(contents), "a.h5");
+  CHECK(with.fields_json() == contents.fields_json);
+  CHECK(with.choices_json() == contents.choices_json);
 }

@@ -39,9 +39,9 @@ struct Run {
     }
     blueprint = std::make_unique<Blueprint>(spec, data);
     session = std::make_unique<Session>(device, *blueprint, splits);
-    trainer =
-        std::make_unique<Trainer>(*session, RunPaths{folder},
-                                  SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .plans = {}}, observer);
+    trainer = std::make_unique<Trainer>(
+        *session, RunPaths{folder}, SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .choices_json = {}},
+        observer);
   }
 
   std::vector<float> weights() {

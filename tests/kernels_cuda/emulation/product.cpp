@@ -10,7 +10,11 @@ std::size_t Product::workspace_limit() const {
   return 0;
 }
 
-ProductRunner::ProductRunner(const Product& product) : product_(product) {}
+std::vector<std::string> product_algorithms(const Product&) {
+  return {};
+}
+
+ProductRunner::ProductRunner(const Product& product, std::string_view) : product_(product) {}
 ProductRunner::~ProductRunner() = default;
 
 bool ProductRunner::run(const void* a, const void* b, void* d, void*, void*, cudaStream_t stream) {

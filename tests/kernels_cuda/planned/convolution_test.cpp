@@ -170,7 +170,9 @@ class Requested {
   }
 
   /// What the kernel `cudnn` plans.
-  std::optional<KernelPlan> plan() const {
+  std::optional<KernelPlan> plan(std::string_view chosen = {}, bool tune = false) {
+    request_.chosen = chosen;
+    request_.tune = tune;
     for (const auto* entry : KernelRegistry::instance().find(request_.op, "cuda")) {
       if (entry->name == "cudnn") return entry->kernel->plan(request_);
     }
@@ -257,6 +259,32 @@ TEST_CASE("what follows a convolution is taken along where there is a bias") {
           }
         }
       }
+    }
+  }
+}
+
+TEST_CASE("an engine is found again by its name, and others are named to be tried") {
+  for (const DescribedGpu& gpu : gpus) {
+    dnn::plan_for(dnn::Gpu(gpu.properties()));
+    for (const std::string_view op : operations) {
+      CAPTURE(op);
+      Requested requested({.op = op});
+      const auto first = requested.plan(), tried = requested.plan({}, true);
+      REQUIRE((first && tried));
+      CHECK(first->alternatives.empty());
+      CHECK(first->implementation == tried->implementation);
+      REQUIRE(tried->alternatives.size() == 5);
+      CHECK(tried->alternatives.front() == first->implementation);
+      for (const std::string& name : tried->alternatives) {
+        const auto chosen = requested.plan(name, true);
+        REQUIRE(chosen.has_value());
+        CHECK(chosen->implementation == name);
+        CHECK(chosen->inputs == first->inputs);
+        CHECK(chosen->alternatives.empty());
+      }
+      const auto gone = requested.plan("cudnn:channels_last_eng9999_k1=2");
+      REQUIRE(gone.has_value());
+      CHECK(gone->implementation == first->implementation);
     }
   }
 }

@@ -1,0 +1,82 @@
+#include "program/tune.h"
+
+#include <limits>
+
+#include "base/log.h"
+
+namespace trainctl {
+namespace {
+
+/// Memory for the operands of one launch, zeroed.
+class Operands {
+ public:
+  Operands(Device& device, const KernelRequest& request, const KernelPlan& plan)
+      : workspace_(device, plan.workspace_bytes), residual_(device, plan.residual_bytes) {
+    for (std::size_t i = 0; i < request.inputs.size(); ++i) {
+      if (!request.has(i)) {
+        inputs_.push_back(nullptr);
+        continue;
+      }
+      TensorType type = *request.inputs[i];
+      if (!plan.input_dtypes.empty()) type.dtype = plan.input_dtypes[i].value_or(type.dtype);
+      inputs_.push_back(take(device, plan.inputs[i].bytes(type)));
+    }
+    for (std::size_t i = 0; i < request.outputs.size(); ++i)
+      outputs_.push_back(take(device, plan.outputs[i].bytes(request.outputs[i])));
+    arguments_ = {.inputs = inputs_.data(),
+                  .outputs = outputs_.data(),
+                  .workspace = workspace_.data(),
+                  .residual = residual_.data(),
+                  .stream = device.stream()};
+  }
+  const LaunchArguments& arguments() const { return arguments_; }
+
+ private:
+  void* take(Device& device, std::size_t bytes) { return owned_.emplace_back(device, bytes).data(); }
+
+  std::vector<Buffer> owned_;
+  Buffer workspace_, residual_;
+  std::vector<void*> inputs_, outputs_;
+  LaunchArguments arguments_;
+};
+
+bool same_layouts(const KernelPlan& a, const KernelPlan& b) {
+  return a.inputs == b.inputs && a.outputs == b.outputs && a.input_dtypes == b.input_dtypes;
+}
+
+/// Seconds that an implementation takes; infinity if the kernel no longer has it or it asks for other layouts.
+double time_of(Device& device, const PlannedStep& step, KernelRequest request, const std::string& implementation) {
+  constexpr double never = std::numeric_limits<double>::infinity();
+  request.chosen = implementation;
+  const auto plan = step.kernel->kernel->plan(request);
+  if (!plan || plan->implementation != implementation || !same_layouts(*plan, step.plan)) return never;
+  const auto launch = step.kernel->kernel->prepare(request, *plan);
+  const Operands operands(device, request, *plan);
+  return device.time({.launch = launch.get(), .arguments = operands.arguments(), .after = {}});
+}
+
+}  // namespace
+
+bool tune(Device& device, const Plan& plan, Choices& choices) {
+  bool changed = false;
+  for (const PlannedStep& step : plan.steps) {
+    if (step.plan.alternatives.size() < 2) continue;
+    const StepRequest request(plan, step);
+    const auto [choice, added] = choices.try_emplace(choice_key(plan.options.device, request.get()));
+    if (added) {
+      double least = std::numeric_limits<double>::infinity();
+      choice->second = step.plan.implementation;
+      for (const std::string& implementation : step.plan.alternatives) {
+        const double seconds = time_of(device, step, request.get(), implementation);
+        log::debug("tune: {}: {}: {:.2f} us", choice->first, implementation, 1e6 * seconds);
+        if (seconds >= least) continue;
+        least = seconds;
+        choice->second = implementation;
+      }
+    }
+    changed |= choice->second != step.plan.implementation;
+  }
+  return changed;
+}
+
+}  // namespace trainctl
