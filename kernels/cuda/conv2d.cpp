@@ -263,8 +263,7 @@ std::unique_ptr<Launch> prepare_forward(const KernelRequest& request, const Deta
                    {id_b, fused ? b : nullptr},
                    {id_sum, fused ? added : nullptr}},
                   Workspace::start(a.workspace), stream_of(a));
-    if (!fused && (b || added || f))
-      finish(view, dtype, f, a.outputs[0], static_cast<const float*>(b), added, stream_of(a));
+    if (!fused && (b || added || f)) finish(view, dtype, f, a.outputs[0], {b}, added, stream_of(a));
   });
 }
 

@@ -172,7 +172,7 @@ class ProductRunner::Algorithm {
     set(desc_, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue));
     uses_vector_ = uses_vector(p.epilogue);
     if (!uses_vector_) return;
-    set(desc_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
+    set(desc_, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(p.vector));
     // The heuristics look at its alignment only.
     set(desc_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, reinterpret_cast<void*>(std::uintptr_t{16}));
   }

@@ -27,6 +27,7 @@ struct Product {
   bool tf32 = false;       ///< whether f32 operands may be rounded to TF32; sums are always f32
   bool any_order = false;  ///< whether pieces of a split sum may be added in the order in which they are ready
   Epilogue epilogue = Epilogue::none;
+  DType vector = DType::f32;  ///< of the epilogue: f32, or that of the result
   friend auto operator<=>(const Product&, const Product&) = default;
 
   /// Limit for the algorithm's workspace, and bytes that run() wants for it: more, since cuBLASLt wants it at a
@@ -47,8 +48,8 @@ class ProductRunner {
   /// `algorithm` is one of product_algorithms(), or empty.
   ProductRunner(const Product& product, std::string_view algorithm);
   ~ProductRunner();
-  /// Enqueues the product. `vector` (f32) is what bias and bias_relu add to D's rows (n), or where sums_of_a puts the
-  /// sums of A over k (m); else null. Returns whether the epilogue was done.
+  /// Enqueues the product. `vector` is what bias and bias_relu add to D's rows (n), or where sums_of_a puts the sums of
+  /// A over k (m); else null. Returns whether the epilogue was done.
   bool run(const void* a, const void* b, void* d, void* vector, void* workspace, cudaStream_t stream);
 
  private:

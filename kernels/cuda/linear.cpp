@@ -70,9 +70,9 @@ Product forward_product(const KernelRequest& request) {
                   .any_order = !request.deterministic};
   const Activation& f = as<LinearAttributes>(*request.attributes).activation;
   const bool relu = f.kind == Activation::Kind::relu, bias = request.has(2);
-  // cuBLASLt adds a bias of the result's type, and ours is f32; and it knows few curves.
-  if ((f && !relu) || (bias && x.dtype != DType::f32)) return product;
+  if (f && !relu) return product;  // cuBLASLt knows few curves
   product.epilogue = bias ? (relu ? Epilogue::bias_relu : Epilogue::bias) : (relu ? Epilogue::relu : Epilogue::none);
+  if (bias) product.vector = x.dtype;  // it adds a bias of the result's type
   return product;
 }
 
@@ -81,21 +81,24 @@ class ForwardLaunch final : public Launch {
   ForwardLaunch(const KernelRequest& request, const KernelPlan& plan)
       : f_(as<LinearAttributes>(*request.attributes).activation),
         bias_(request.has(2)),
+        bias_dtype_(forward_product(request).vector),
         dtype_(request.outputs[0].dtype),
         product_(forward_product(request), algorithm_of(plan)),
         plain_(forward_product(request).epilogue == Epilogue::none),
         view_{.outer = rows_of(request.outputs[0]), .channels = request.outputs[0].shape.dim(-1)} {}
 
   void run(const LaunchArguments& a) override {
-    const float* b = bias_ ? in<float>(a, 2) : nullptr;
-    const bool done = product_.run(a.inputs[0], a.inputs[1], a.outputs[0], plain_ ? nullptr : const_cast<float*>(b),
-                                   a.workspace, stream_of(a));
-    if ((plain_ || !done) && (b || f_)) finish(view_, dtype_, f_, a.outputs[0], b, nullptr, stream_of(a));
+    void* b = bias_ ? a.inputs[2] : nullptr;
+    const bool done =
+        product_.run(a.inputs[0], a.inputs[1], a.outputs[0], plain_ ? nullptr : b, a.workspace, stream_of(a));
+    if ((plain_ || !done) && (b || f_))
+      finish(view_, dtype_, f_, a.outputs[0], {b, bias_dtype_}, nullptr, stream_of(a));
   }
 
  private:
   Activation f_;
   bool bias_;
+  DType bias_dtype_;
   DType dtype_;
   ProductRunner product_;
   bool plain_;  // whether the product was asked for without an epilogue
@@ -105,8 +108,10 @@ class ForwardLaunch final : public Launch {
 std::optional<KernelPlan> plan_forward(const KernelRequest& request) {
   if (!fits(*request.inputs[0], request.outputs[0], *request.inputs[1])) return std::nullopt;
   if (request.has(2) && request.inputs[2]->dtype != DType::f32) return std::nullopt;
-  KernelPlan plan = plan_of(request, forward_product(request));
+  const Product product = forward_product(request);
+  KernelPlan plan = plan_of(request, product);
   cast_weight(request, plan);
+  if (product.vector != DType::f32) plan.input_dtypes[2] = product.vector;
   return plan;
 }
 

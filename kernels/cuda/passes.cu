@@ -12,9 +12,8 @@ constexpr int threads = 256;
 constexpr int most_parts = 64;
 
 /// `width` elements in a row are of one channel (inner > 1) or of as many successive ones (inner == 1).
-template <typename T, typename Index, int width>
-__global__ void finish_kernel(T* y, const float* b, const T* sum, Index packs, Index channels, Index inner,
-                              Activation f) {
+template <typename T, typename B, typename Index, int width>
+__global__ void finish_kernel(T* y, const B* b, const T* sum, Index packs, Index channels, Index inner, Activation f) {
   using V = Pack<T, width>;
   const Index stride = static_cast<Index>(gridDim.x) * blockDim.x;
   const Index step = inner == 1 ? 1 : 0;
@@ -27,7 +26,7 @@ __global__ void finish_kernel(T* y, const float* b, const T* sum, Index packs, I
 #pragma unroll
     for (int k = 0; k < width; ++k) {
       float value = static_cast<float>(v.at[k]);
-      if (b) value += b[channel + step * k];
+      if (b) value += static_cast<float>(b[channel + step * k]);
       if (sum) value += static_cast<float>(s.at[k]);
       v.at[k] = static_cast<T>(curve(f, value));
     }
@@ -122,13 +121,13 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
-template <typename T, typename Index, int width>
-void launch_finish(const ChannelView& view, const Activation& f, void* y, const float* b, const void* sum,
+template <typename T, typename B, typename Index, int width>
+void launch_finish(const ChannelView& view, const Activation& f, void* y, const void* b, const void* sum,
                    cudaStream_t stream) {
   const std::int64_t packs = view.elements() / width;
-  finish_kernel<T, Index, width><<<grid(packs, threads), threads, 0, stream>>>(
-      static_cast<T*>(y), b, static_cast<const T*>(sum), static_cast<Index>(packs), static_cast<Index>(view.channels),
-      static_cast<Index>(view.inner), f);
+  finish_kernel<T, B, Index, width><<<grid(packs, threads), threads, 0, stream>>>(
+      static_cast<T*>(y), static_cast<const B*>(b), static_cast<const T*>(sum), static_cast<Index>(packs),
+      static_cast<Index>(view.channels), static_cast<Index>(view.inner), f);
   check(cudaGetLastError(), "launching a kernel");
 }
 
@@ -152,20 +151,21 @@ void column_sums(const void* x, float* first, std::int64_t split, float* second,
 
 }  // namespace
 
-void finish(const ChannelView& view, DType dtype, const Activation& f, void* y, const float* b, const void* sum,
+void finish(const ChannelView& view, DType dtype, const Activation& f, void* y, const Bias& b, const void* sum,
             cudaStream_t stream) {
   if (view.elements() == 0) return;
+  require(b.dtype == DType::f32 || b.dtype == dtype, "a bias is wider than what it is added to");
   const std::int64_t run = view.inner == 1 ? view.channels : view.inner;
   with_float(dtype, [&](auto zero) {
     using T = decltype(zero);
     with_index(view.elements(), [&](auto index) {
       using Index = decltype(index);
       constexpr int width = 16 / sizeof(T);
-      if (run % width == 0 && aligned(y) && aligned(sum)) {
-        launch_finish<T, Index, width>(view, f, y, b, sum, stream);
-      } else {
-        launch_finish<T, Index, 1>(view, f, y, b, sum, stream);
-      }
+      const bool packed = run % width == 0 && aligned(y) && aligned(sum);
+      const auto launch = b.dtype == DType::f32
+                              ? (packed ? launch_finish<T, float, Index, width> : launch_finish<T, float, Index, 1>)
+                              : (packed ? launch_finish<T, T, Index, width> : launch_finish<T, T, Index, 1>);
+      launch(view, f, y, b.data, sum, stream);
     });
   });
 }

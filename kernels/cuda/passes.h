@@ -25,9 +25,14 @@ inline bool aligned(const void* address) {
   return reinterpret_cast<std::uintptr_t>(address) % 16 == 0;
 }
 
-/// y = f(y + b[channel] + sum), all computed in f32. y and sum have the element type `dtype` (f32 or bf16); `b` and
-/// `sum` may be null. One launch.
-void finish(const ChannelView& view, DType dtype, const Activation& f, void* y, const float* b, const void* sum,
+/// What is added to each channel: a number of `dtype` for each; null for nothing.
+struct Bias {
+  const void* data = nullptr;
+  DType dtype = DType::f32;
+};
+/// y = f(y + b[channel] + sum), all computed in f32. y and sum have the element type `dtype` (f32 or bf16), b has that
+/// or f32; `sum` may be null. One launch.
+void finish(const ChannelView& view, DType dtype, const Activation& f, void* y, const Bias& b, const void* sum,
             cudaStream_t stream);
 
 /// dx *= f'(saved), elementwise; both of element type `dtype` (f32 or bf16) and in one layout. One launch.
