@@ -234,7 +234,7 @@ TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
   REQUIRE(straight.trainer->run().finished);
   const auto where = folder.path() / "moving";
   Device* devices[] = {&cpu(), device, &cpu()};
-  for (const std::int64_t at : {10, 25, 40}) {
+  for (const std::int64_t at : {10, 25, 41}) {  // the last goes to the end
     signals::install();
     StopAfter stop(at);
     Run part(*devices[at / 15], where, "cnn_adam", with_validation, stop);
@@ -244,10 +244,18 @@ TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
       part.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
     part.trainer->run();
     signals::reset();
-    CHECK(part.trainer->host().position.step == at);
+    CHECK(part.trainer->host().position.step == std::min<std::int64_t>(at, 40));
     if (at < 40) continue;
-    const auto a = part.weights(), b = straight.weights();
-    for (std::size_t i = 0; i < a.size(); ++i) REQUIRE(a[i] == doctest::Approx(b[i]).epsilon(1e-3).scale(0.1));
+    // Not its weights: the gradient of a bias before a batch norm is rounding alone, which Adam makes as large as any.
+    const auto& expected = straight.trainer->history().records;
+    const auto& records = part.trainer->history().records;
+    REQUIRE(records.size() == expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      for (const auto& [name, value] : expected[i].values) {
+        const double near = name.ends_with("accuracy") ? 0.02 : 2e-3;  // a few samples may fall on the other side
+        CHECK_MESSAGE(find_value(records[i].values, name).value() == doctest::Approx(value).epsilon(near), name);
+      }
+    }
   }
 }
 
