@@ -13,7 +13,8 @@ Schema<SplitSpec> SplitSpec::schema() {
       .field("subset", &SplitSpec::subset, "Which of the samples are used; by default all.")
       .field("transforms", &SplitSpec::transforms,
              "What happens to `input`, in order; bytes have become x / 255 before.")
-      .required("batch_size", &SplitSpec::batch_size, between(1, 1 << 24), "Samples in a batch.", unit("samples"))
+      .required("batch_size", &SplitSpec::batch_size, between(1, 1 << 24), unit("samples"),
+                "Samples in a batch; of a split that is not trained on at most those that it has.")
       .field("shuffle", &SplitSpec::shuffle, "Whether each epoch visits the samples in a new order.")
       .field("sampler", &SplitSpec::sampler,
              "In which order an epoch visits the samples, and how many of them; by default as `shuffle` says.")
