@@ -126,8 +126,10 @@ Json start_to_json(const StartInfo& info, const fs::path& patch) {
   json["version"] = info.version;
   json["build"] = info.build;
   json["git"] = commit ? Json(*commit) : Json();
-  const bool changed = commit && write_uncommitted(folder, patch);
-  json["git_patch"] = changed ? Json(patch.filename().string()) : Json();
+  const auto changed =
+      commit ? find_uncommitted(folder, info.save_diff ? std::optional(patch) : std::nullopt) : std::nullopt;
+  json["git_changed"] = changed ? Json(*changed) : Json();
+  json["git_patch"] = changed == true && info.save_diff ? Json(patch.filename().string()) : Json();
   json["host"] = host_name();
   json["pid"] = ::getpid();
   json["device"] = info.device;

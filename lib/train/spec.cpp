@@ -213,6 +213,9 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("save_source", &ExperimentSpec::save_source, resume(Resume::safe),
              "Files that a run keeps a copy of in `source`: paths, in which `*` and `?` stand for any characters of a "
              "name and `**` for any folders. At most 1000 files and 16 MiB.")
+      .field("save_diff", &ExperimentSpec::save_diff, resume(Resume::safe),
+             "Whether a run keeps, up to 4 MiB, what tracked files of the git work tree that it is started in have "
+             "changed since the commit.")
       .field("results", &ExperimentSpec::results, "What is told of the predictions when training is finished.",
              resume(Resume::safe))
       .field("remote", &ExperimentSpec::remote, resume(Resume::safe),
