@@ -122,21 +122,42 @@ class Tables(Predict):
         self.assertIn("has no column 'petal'", self.error("predict", "run", "short.csv", "--output", "x.csv", expect=3)["message"])
         message = self.error("predict", "run", "{type: csv, path: new.csv, target: [], features: [0, 1]}", "--output", "x.csv", expect=4)["message"]
         self.assertIn("'input' is f32 (2) (columns sepal, petal), and the model was trained on f32 (3) (columns sepal, petal, width)", message)
-        # Without a header all columns are inputs, as many as there were.
-        bare = lambda name: {"type": "csv", "path": name, "header": False}
-        for name in ["train", "val"]:
-            (self.folder / f"bare-{name}.csv").write_text("".join(f"{i},{i % 7},{i % 3}\n" for i in range(60)))
-        config = self.config()
-        for name in ["train", "val"]:
-            config["data"][name]["dataset"] = bare(f"bare-{name}.csv")
-        self.train(config, "bare")
-        self.write("bare.csv", "1,1\n2,2\n")
-        self.assertEqual(self.predicted("bare", "bare.csv")[0]["class"].shape, (2,))
-        message = self.error("predict", "bare", "bare-val.csv", "--output", "x.csv", expect=4)["message"]
-        self.assertIn("'input' is f32 (3), and the model was trained on f32 (2)", message)
         self.write("bad.csv", "sepal,petal,width\n1,2,x\n")
         self.assertIn("bad.csv:2:5", self.error("predict", "run", "bad.csv", "--output", "x.csv", expect=4)["message"])
         self.assertFalse((self.folder / "x.csv").exists())
+
+    def test_no_header(self):
+        """columns are told by their places in the training data, or are those alone that the model is given"""
+        draw = random.Random(1)
+        rows = [[i % 3, i % 2, draw.random(), draw.random(), 9 * i] for i in range(60)]  # kind, city, a, b, and a number
+        def write(name, columns):
+            with open(self.folder / name, "w", newline="") as file:
+                csv.writer(file).writerows([row[i] for i in columns] for row in rows)
+
+        write("all.csv", range(5))
+        write("given.csv", [1, 2, 3])
+        write("inputs.csv", [2, 3])
+        model = {"type": "graph", "inputs": ["input", "city"], "nodes": {
+            "place": {"type": "embedding", "num_embeddings": 2, "embedding_dim": 2, "inputs": ["city"]},
+            "both": {"type": "concat", "inputs": ["input", "place"]}, "head": {"type": "linear", "out_features": 3}}}
+        dataset = {"type": "csv", "path": "all.csv", "header": False, "target": 0,
+                   "fields": {"city": {"columns": 1, "task": "classification"}, "number": {"columns": -1}}}
+        config = changed(SMALL, data={"train": {"dataset": dataset, "batch_size": 10}}, model=model, **FEW)
+        self.train(config)
+        expected = self.predicted("run", "--split", "train")[0]["output"]
+        for files in [["all.csv"], ["given.csv"], ["given.csv", "all.csv"]]:
+            output = self.predicted("run", *files, "--batch-size", 10)[0]["output"]
+            self.assertTrue((output == numpy.concatenate([expected] * len(files))).all(), files)
+        message = self.error("predict", "run", "inputs.csv", "--output", "x.csv", expect=4)["message"]
+        self.assertIn("inputs.csv: has 2 columns and no header; give it the 3 that the model is given, or all 5 of the training data", message)
+        # Named places hold in any file.
+        config = changed(config, model={"type": "sequential", "layers": [{"type": "linear", "out_features": 3}]})
+        config["data"]["train"]["dataset"]["features"] = [3, 2]
+        self.train(config, "places")
+        expected = self.predicted("places", "--split", "train")[0]["output"]
+        self.assertTrue((self.predicted("places", "all.csv")[0]["output"] == expected).all())
+        message = self.error("predict", "places", "given.csv", "--output", "x.csv", expect=3)["message"]
+        self.assertIn("given.csv: has no column 3; it has 3, counted from 0", message)
 
 
 class Steps(Predict):
