@@ -252,7 +252,8 @@ class Mistakes(Predict):
             (["kept.csv", "--output", "kept.csv"], 3, "say how the samples are read, as in '{type: npy, input: "),
             (["{type: npyy}", "--output", "kept.csv"], 3, "Did you mean 'npy'?"),
             (["{type: npy, input: gone.npy}", "--output", "kept.csv"], 4, "gone.npy"),
-            (["--split", "val", "--checkpoint", "bst", "--output", "kept.csv"], 2, "no such file"),
+            (["--split", "val", "--checkpoint", "bst", "--output", "kept.csv"], 2, "no such file; it holds step-00000032, step-00000016, last"),
+            (["--split", "val", "--checkpoint", "best", "--output", "kept.csv"], 2, "step-00000016, last; `best` is kept where checkpoint.keep.best says"),
             (["--split", "val", "--checkpoint", "last", "--weights", "best", "--output", "kept.csv"], 2, "leave one out"),
             (["--split", "val", "--set", "data.val.batchsize=3", "--output", "kept.csv"], 3, "batch_size"),
         ]:
