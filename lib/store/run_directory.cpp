@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "store/json_values.h"
 #include "store/provenance.h"
 
@@ -201,7 +202,7 @@ RunDirectory RunDirectory::open(const fs::path& folder) {
   }
   RunDirectory run(paths, Provisional::nothing);
   if (const int count = remove_temporaries(folder))
-    log::info("{}: removed {} unfinished files", folder.string(), count);
+    log::info("{}: removed {}", folder.string(), counted(static_cast<std::size_t>(count), "unfinished file"));
   return run;
 }
 
