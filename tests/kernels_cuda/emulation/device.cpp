@@ -15,13 +15,13 @@ void* EmulatedDevice::allocate(std::size_t bytes) {
 void EmulatedDevice::release(void* memory) noexcept {
   std::free(memory);
 }
-void EmulatedDevice::upload(void* to, const void* from, std::size_t bytes) {
+void EmulatedDevice::do_upload(void* to, const void* from, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 }
-void EmulatedDevice::download(void* to, const void* from, std::size_t bytes) {
+void EmulatedDevice::do_download(void* to, const void* from, std::size_t bytes) {
   std::memcpy(to, from, bytes);
 }
-void EmulatedDevice::synchronize() {
+void EmulatedDevice::do_synchronize() {
   turn_round();
 }
 std::unique_ptr<trainctl::Replay> EmulatedDevice::record(std::vector<trainctl::BoundLaunch>) {

@@ -13,10 +13,10 @@ class EmulatedDevice final : public trainctl::Device {
   std::string description() const override { return "emulated"; }
   void* allocate(std::size_t bytes) override;
   void release(void* memory) noexcept override;
-  void upload(void* to, const void* from, std::size_t bytes) override;
-  void download(void* to, const void* from, std::size_t bytes) override;
+  void do_upload(void* to, const void* from, std::size_t bytes) override;
+  void do_download(void* to, const void* from, std::size_t bytes) override;
   /// Also turns round the order of threads and blocks, so that what is run twice is run in both.
-  void synchronize() override;
+  void do_synchronize() override;
   trainctl::Stream* stream() override { return &stream_; }
   std::unique_ptr<trainctl::Replay> record(std::vector<trainctl::BoundLaunch> launches) override;
 
