@@ -260,6 +260,28 @@ TEST_CASE("programs of one set share an arena that grows to the largest") {
   CHECK(bench.spec[a].type.elements() == 64);
 }
 
+TEST_CASE("on a concurrent device small tensors have memory of their own, and large ones share") {
+  for (const auto& [elements, own] : {std::pair{1000, true}, {2'000'000, false}}) {
+    CAPTURE(elements);
+    Bench bench;
+    Value small = bench.graph.input("small", {DType::f32, {16}}),
+          large = bench.graph.input("x", {DType::f32, {elements}});
+    for (int i = 0; i < 8; ++i) {
+      small = bench.swapped(small);
+      large = bench.swapped(large);
+    }
+    bench.graph.output("small", small);
+    bench.graph.output("large", large);
+    const Plan plan = plan_program(bench.graph, {.device = "toy", .concurrent = true});
+    const std::size_t all = 8 * (64 + 4 * static_cast<std::size_t>(elements));
+    CHECK((plan.arena_bytes >= all) == own);
+    // The small ones wait for those before them, of which they read, and for nothing else.
+    for (const PlannedStep& step : plan.steps) {
+      if (plan.tensors[step.outputs[0]].type.elements() == 16) CHECK(step.after.size() <= 1);
+    }
+  }
+}
+
 TEST_CASE("a plan tells its peak and an op without a kernel is refused by name") {
   Bench bench;
   const Value x = bench.graph.input("x", {DType::f32, {100}});
