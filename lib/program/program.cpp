@@ -151,7 +151,8 @@ void Program::bind() {
   for (int run = 0; run < runs_together_; ++run) {
     for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
       const PlannedStep& step = plan_.steps[i];
-      BoundLaunch launch{.launch = launches_[i].get(), .arguments = {.stream = set_.device_.stream()}, .after = {}};
+      BoundLaunch launch{
+          .launch = launches_[i].get(), .arguments = {.stream = set_.device_.stream()}, .after = step.after};
       launch.arguments.inputs = next;
       for (const int tensor : step.inputs) *next++ = address(tensor, run);
       launch.arguments.outputs = next;
@@ -168,8 +169,10 @@ void Program::bind() {
 std::unique_ptr<Replay> Program::record(int runs) {
   std::vector<BoundLaunch> launches(bound_.begin(),
                                     bound_.begin() + static_cast<std::ptrdiff_t>(runs * plan_.steps.size()));
-  std::vector<std::vector<int>> after = order_of(plan_, runs);
-  for (std::size_t i = 0; i < launches.size(); ++i) launches[i].after = std::move(after[i]);
+  if (runs > 1) {
+    std::vector<std::vector<int>> after = order_of(plan_, runs);
+    for (std::size_t i = 0; i < launches.size(); ++i) launches[i].after = std::move(after[i]);
+  }
   return set_.device_.record(std::move(launches));
 }
 
