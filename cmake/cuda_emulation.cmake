@@ -16,7 +16,7 @@ target_include_directories(kernels_cuda_emulated PUBLIC ${emulated}/emulation
 target_compile_options(kernels_cuda_emulated PRIVATE -O1 -Wno-unknown-pragmas -Wno-unused-parameter -Wno-maybe-uninitialized
                        -include ${emulated}/emulation/cuda_runtime.h)  # as nvcc does
 
-trainctl_test(kernels_cuda ops)
+trainctl_test(kernels_cuda train kernels_cpu)
 target_link_libraries(test_kernels_cuda PRIVATE kernels_cuda_emulated test_op_cases)
 # What a GPU would not do: accesses of 16 bytes elsewhere than at multiples of 16. And accesses beyond arrays in shared memory.
 set(checks -fsanitize=alignment,bounds -fno-sanitize-recover=all)

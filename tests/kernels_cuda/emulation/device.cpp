@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace emulation {
 
@@ -24,8 +25,16 @@ void EmulatedDevice::do_download(void* to, const void* from, std::size_t bytes) 
 void EmulatedDevice::do_synchronize() {
   turn_round();
 }
-std::unique_ptr<trainctl::Replay> EmulatedDevice::record(std::vector<trainctl::BoundLaunch>) {
-  return nullptr;
+std::unique_ptr<trainctl::Replay> EmulatedDevice::record(std::vector<trainctl::BoundLaunch> launches) {
+  struct Loop final : trainctl::Replay {
+    std::vector<trainctl::BoundLaunch> launches;
+    void run() override {
+      for (const trainctl::BoundLaunch& bound : launches) bound.launch->run(bound.arguments);
+    }
+  };
+  auto loop = std::make_unique<Loop>();
+  loop->launches = std::move(launches);
+  return loop;
 }
 
 }  // namespace emulation

@@ -11,6 +11,8 @@ class EmulatedDevice final : public trainctl::Device {
  public:
   std::string_view name() const override { return "cuda"; }
   std::string description() const override { return "emulated"; }
+  bool reduced_precision() const override { return true; }
+  bool concurrent() const override { return true; }
   void* allocate(std::size_t bytes) override;
   void release(void* memory) noexcept override;
   void do_upload(void* to, const void* from, std::size_t bytes) override;
