@@ -10,71 +10,17 @@
 #include "base/signals.h"
 #include "base/temp_folder.h"
 #include "cuda.h"
-#include "schema/resolve.h"
-#include "source_dir.h"
+#include "train/run.h"
 
 using namespace trainctl;
+using namespace trainctl::test;
 
 namespace {
-
-const std::filesystem::path golden = test::source_dir() / "tests" / "golden";
-
-/// An experiment on the golden data, trained or resumed in `folder`.
-struct Run {
-  ExperimentSpec spec;
-  std::unique_ptr<Blueprint> blueprint;
-  std::unique_ptr<Session> session;
-  std::unique_ptr<Trainer> trainer;
-
-  Run(Device& device, const std::filesystem::path& folder, const char* name, std::vector<std::string> set,
-      Observer& observer) {
-    std::filesystem::create_directories(folder);
-    spec =
-        parse<ExperimentSpec>(load_spec(golden / (std::string(name) + ".yaml"), {.set = std::move(set), .unset = {}}));
-    std::map<std::string, DatasetInfo> data{{"train", spec.data.train.dataset->describe()}};
-    std::vector<std::string> splits{"train"};
-    if (spec.data.val) {
-      data.emplace("val", spec.data.val->dataset->describe());
-      splits.emplace_back("val");
-    }
-    blueprint = std::make_unique<Blueprint>(spec, data);
-    session = std::make_unique<Session>(device, *blueprint, splits);
-    trainer =
-        std::make_unique<Trainer>(*session, RunPaths{folder},
-                                  SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .plans = {}}, observer);
-  }
-
-  std::vector<float> weights() {
-    std::vector<float> all;
-    for (int i = 0; i < blueprint->state().size(); ++i) {
-      const StateVariable& variable = blueprint->state()[i];
-      if (!variable.trainable && !variable.name.starts_with("average/")) continue;
-      std::vector<float> values(blueprint->state()[i].type.elements());
-      session->state().read(i, values.data());
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    return all;
-  }
-};
-
-/// Asks for a stop after so many updates, as a signal would.
-struct StopAfter final : Observer {
-  std::int64_t updates;
-  explicit StopAfter(std::int64_t n) : updates(n) {}
-  void step(const Position& at) override {
-    if (at.step == updates) ::raise(SIGUSR1);
-  }
-};
 
 Device& cpu() {
   static const auto device = DeviceRegistry::instance().find("cpu")->open(2);
   return *device;
 }
-
-const std::vector<std::string> with_validation{
-    "trainer.max=40 steps", "data.train.shuffle=true", "metrics.accuracy={}",
-    "data.val={dataset: {type: npy, input: " + (golden / "data/images.npy").string() +
-        ", target: " + (golden / "data/labels.npy").string() + ", classes: 10}, batch_size: 100}"};
 
 /// Stops a run after different numbers of updates, and compares what resuming gives with a run that went through.
 void check_exact_resume(Device& device, const std::string& precision) {
@@ -146,7 +92,7 @@ TEST_CASE("a run stopped at any update and resumed has the bits and the history 
 }
 
 TEST_CASE("a run stopped at any update and resumed has the bits and the history of one that was not (cuda)") {
-  Device* device = test::cuda_device();
+  Device* device = cuda_device();
   if (!device) return;
   for (const char* precision : {"fp32", "tf32", "bf16"}) {
     SUBCASE(precision) {
@@ -225,7 +171,7 @@ TEST_CASE("a run that a policy has ended, stopped while its averages are made re
 }
 
 TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
-  Device* device = test::cuda_device();
+  Device* device = cuda_device();
   if (!device) return;
   const testing::TempFolder folder;
   Observer observer;
