@@ -1,5 +1,5 @@
-# test_kernels_cuda: the device code of kernels/cuda, made C++ by a script, on the emulation of tests/kernels_cuda. Needs
-# nothing of CUDA's.
+# The module `cuda` without CUDA: kernels/cuda, its device code made C++ by a script, on the emulation of tests/kernels_cuda.
+# test_kernels_cuda has it in itself; emulated_cuda/cuda.so is for whole programs, as TRAINCTL_MODULES=emulated_cuda trainctl.
 set(emulated ${PROJECT_SOURCE_DIR}/tests/kernels_cuda)
 set(translated ${PROJECT_BINARY_DIR}/cuda_emulation)
 file(GLOB device_code RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS kernels/cuda/*.cu kernels/cuda/*.cuh)
@@ -10,7 +10,8 @@ add_custom_command(OUTPUT ${translated_code} DEPENDS ${emulated}/launches.py ${d
                    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} COMMENT "Making C++ of CUDA")
 
 file(GLOB emulation_sources CONFIGURE_DEPENDS ${emulated}/emulation/*.cpp)
-add_library(kernels_cuda_emulated OBJECT ${translated_code} ${emulation_sources} kernels/cuda/linear.cpp)
+add_library(kernels_cuda_emulated OBJECT ${translated_code} ${emulation_sources} kernels/cuda/device.cpp kernels/cuda/linear.cpp)
+target_compile_definitions(kernels_cuda_emulated PRIVATE TRAINCTL_BUILD_ID="${TRAINCTL_BUILD_ID}")
 target_include_directories(kernels_cuda_emulated PUBLIC ${emulated}/emulation
                            PRIVATE ${translated} lib ${PROJECT_SOURCE_DIR})
 target_compile_options(kernels_cuda_emulated PRIVATE -O1 -Wno-unknown-pragmas -Wno-unused-parameter -Wno-maybe-uninitialized
@@ -22,3 +23,8 @@ target_link_libraries(test_kernels_cuda PRIVATE kernels_cuda_emulated test_op_ca
 set(checks -fsanitize=alignment,bounds -fno-sanitize-recover=all)
 target_compile_options(kernels_cuda_emulated PRIVATE ${checks})
 target_link_options(test_kernels_cuda PRIVATE ${checks})
+
+add_library(emulated_cuda MODULE $<TARGET_OBJECTS:kernels_cuda_emulated>)
+set_target_properties(emulated_cuda PROPERTIES PREFIX "" OUTPUT_NAME cuda LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/emulated_cuda)
+target_link_libraries(emulated_cuda PRIVATE fmt::fmt)
+target_link_options(emulated_cuda PRIVATE ${checks})

@@ -150,6 +150,14 @@ void Arguments::example(const char* command_line) {
               "says what they do.");
 }
 
+void Arguments::checkpoint(std::string& target, std::string& name, std::string& weights) {
+  positional("RUN|CHECKPOINT", target, "A run directory (its best checkpoint, else its last) or a checkpoint file.");
+  option("--checkpoint", name, "NAME",
+         "Of a run: best, last, or a file below its checkpoints; by default the best, else the last.");
+  option("--weights", weights, "NAME",
+         "model, or the name of an average, by default as trainer.evaluate says; or best or last, as --checkpoint.");
+}
+
 void Arguments::overrides(Overrides& into) {
   option("--set", into.set, "KEY=VALUE", "Change a value of the config, as in --set optimizer.lr=2e-3. Repeatable.");
   option("--unset", into.unset, "KEY", "Remove a key of the config. Repeatable.");

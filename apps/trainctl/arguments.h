@@ -36,6 +36,8 @@ class Arguments {
   void flag(const char* name, bool& into, const char* doc);
   void example(const char* command_line);
 
+  /// RUN|CHECKPOINT, --checkpoint and --weights; see choose_checkpoint().
+  void checkpoint(std::string& target, std::string& name, std::string& weights);
   /// --set and --unset.
   void overrides(Overrides& into);
   /// --device; empty where the config decides.

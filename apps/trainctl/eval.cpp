@@ -15,17 +15,11 @@ namespace {
 class Eval final : public Command {
  public:
   void declare(Arguments& arguments) override {
-    arguments.positional("RUN|CHECKPOINT", target_,
-                         "A run directory (its best checkpoint, else its last) or a checkpoint file.");
+    arguments.checkpoint(target_, checkpoint_, options_.weights);
     arguments.option("--split", options_.split, "NAME",
                      "train, val or test; by default test where the config has it, else val.");
-    arguments.option(
-        "--weights", options_.weights, "NAME",
-        "model, or the name of an average, by default as trainer.evaluate says; or best or last, as --checkpoint.");
     arguments.option("--config", config_, "CONFIG",
                      "Data, loss and metrics from this config; the model must be the same.");
-    arguments.option("--checkpoint", checkpoint_, "NAME",
-                     "Of a run: best, last, or a file below its checkpoints; by default the best, else the last.");
     arguments.option("--package", options_.packages, "TYPE|{type: ...}",
                      "A result package, several if given more often; by default those of the config's `results`.");
     arguments.option("--target", options_.field, "FIELD",

@@ -4,6 +4,7 @@
 #include "base/byte_count.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "experiment/remote_runs.h"
 #include "output.h"
 
@@ -24,7 +25,7 @@ class Fetch final : public Command {
     signals::install();
     if (!output_.empty()) options_.output = output_;
     const FetchedRun fetched = fetch_run(options_);
-    log::info("{} files, {}; {}", fetched.what.files, human_bytes(static_cast<double>(fetched.what.bytes)),
+    log::info("{}, {}; {}", counted(fetched.what.files, "file"), human_bytes(static_cast<double>(fetched.what.bytes)),
               fetched.what.step < 0 ? std::string("no checkpoint yet")
                                     : fmt::format("the newest checkpoint is of step {}", fetched.what.step));
     if (globals.json) {

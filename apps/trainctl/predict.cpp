@@ -23,8 +23,7 @@ Json json_of(const PredictedOutput& output) {
 class Predict final : public Command {
  public:
   void declare(Arguments& arguments) override {
-    arguments.positional("RUN|CHECKPOINT", target_,
-                         "A run directory (its best checkpoint, else its last) or a checkpoint file.");
+    arguments.checkpoint(target_, checkpoint_, options_.weights);
     arguments.positionals("INPUT", options_.inputs,
                           "Samples without targets: files or folders of the kind that the experiment reads, or a data "
                           "set as in '{type: npy, input: new.npy}'; several are read one after another.",
@@ -33,11 +32,6 @@ class Predict final : public Command {
     arguments.option("--split", options_.split, "NAME",
                      "Whose transforms and data set tell how INPUT is read, by default test, else val, else train; "
                      "without INPUT, whose data are predicted.");
-    arguments.option(
-        "--weights", options_.weights, "NAME",
-        "model, or the name of an average, by default as trainer.evaluate says; or best or last, as --checkpoint.");
-    arguments.option("--checkpoint", checkpoint_, "NAME",
-                     "Of a run: best, last, or a file below its checkpoints; by default the best, else the last.");
     arguments.option("--batch-size", batch_size_, "Samples at a time; by default the split's.");
     arguments.overrides(options_.overrides);
     arguments.device(options_.device);

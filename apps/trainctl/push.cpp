@@ -3,6 +3,7 @@
 #include "arguments.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "experiment/remote_runs.h"
 #include "output.h"
 
@@ -25,7 +26,7 @@ class Push final : public Command {
     signals::install();
     options_.run = run_;
     const Pushed pushed = push_run(options_);
-    log::info("{} files were copied; everything is there", pushed.files);
+    log::info("copied {}; everything is there", counted(pushed.files, "file"));
     if (globals.json)
       print_json({{"url", pushed.url}, {"files", pushed.files}});
     else

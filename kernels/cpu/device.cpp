@@ -76,9 +76,9 @@ class CpuDevice final : public Device {
     return memory;
   }
   void release(void* memory) noexcept override { std::free(memory); }
-  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void synchronize() override {}
+  void do_upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void do_download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void do_synchronize() override {}
   std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) override {
     return std::make_unique<CpuReplay>(std::move(launches), threads_);
   }

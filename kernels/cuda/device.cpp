@@ -85,12 +85,13 @@ class CudaReplay final : public Replay {
 };
 
 /// Pinned memory that small uploads pass through on their way, so that neither side waits for the other: each takes the
-/// next place, and only a place that was used a whole round ago is waited for.
+/// next place, and only a place that was used a whole round ago is waited for. There are few, since one is used for
+/// each launch: it is this that keeps the host from running far ahead, so that a stop need not wait for long.
 class UploadRing {
  public:
-  static constexpr std::size_t slot_bytes = 4096;
-  static constexpr int slots = 256;
-  static constexpr int slots_per_event = 32;
+  static constexpr std::size_t slot_bytes = 32768;
+  static constexpr int slots = 16;
+  static constexpr int slots_per_event = 4;
 
   UploadRing() {
     check(cudaHostAlloc(reinterpret_cast<void**>(&memory_), slot_bytes * slots, cudaHostAllocDefault),
@@ -184,23 +185,24 @@ class CudaDevice final : public Device {
     taken_.erase(memory);
   }
 
-  void upload(void* to, const void* from, std::size_t bytes) override {
+  void do_upload(void* to, const void* from, std::size_t bytes) override {
     if (bytes == 0) return;
     if (bytes <= UploadRing::slot_bytes) return ring_.upload(to, from, bytes, stream_.handle);
     // From pageable memory this returns when the bytes have been read.
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_.handle), "copying to the device");
     check(cudaStreamSynchronize(stream_.handle), "copying to the device");
   }
-  void download(void* to, const void* from, std::size_t bytes) override {
+  void do_download(void* to, const void* from, std::size_t bytes) override {
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_.handle), "copying from the device");
     check(cudaStreamSynchronize(stream_.handle), "copying from the device");
   }
-  void synchronize() override { stream_.synchronize(); }
+  void do_synchronize() override { stream_.synchronize(); }
   Stream* stream() override { return &stream_; }
   std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) override {
     return std::make_unique<CudaReplay>(std::move(launches), stream_);
   }
   bool concurrent() const override { return true; }
+  int most_runs() const override { return 8; }
 
   /// The mean over a captured chain: what the launch adds to a step, its latency included.
   double time(const BoundLaunch& bound) override {
@@ -321,22 +323,6 @@ void check(cudaError_t status, const char* what) {
     default:
       fail(ErrorKind::internal, "{}; checkpoints saved before are intact", text);
   }
-}
-
-int multiprocessors() {
-  static const int count = [] {
-    int device = 0, found = 0;
-    check(cudaGetDevice(&device), "asking for the device");
-    check(cudaDeviceGetAttribute(&found, cudaDevAttrMultiProcessorCount, device), "asking for the device");
-    return found;
-  }();
-  return count;
-}
-
-int grid(std::int64_t items, int per_block, int blocks_per_multiprocessor) {
-  const std::int64_t wanted = (items + per_block - 1) / per_block;
-  return static_cast<int>(
-      std::clamp<std::int64_t>(wanted, 1, std::int64_t{multiprocessors()} * blocks_per_multiprocessor));
 }
 
 }  // namespace trainctl::cuda

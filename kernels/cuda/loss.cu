@@ -33,13 +33,29 @@ __device__ float weight_of(const float* weights, int label) {
 /// Rows of more classes than this are shared by whole blocks, others by up to 32 lanes.
 constexpr int widest_of_warp = 2048;
 
-/// Each row is shared by `team` neighbouring threads: by the block if `wide`, else by a power of two up to 32.
+/// log sum_c e^x_c of a row as the sum of two, the first of them the greatest x_c.
+struct LogSum {
+  float top, log_total;
+};
+
+/// Of the row that begins at x, in all members of its team: the block if `wide`, else `team` neighbouring lanes, a
+/// power of two up to 32. All threads must call it.
+template <bool wide, typename T>
+__device__ LogSum log_sum(const ClassRows& rows, int team, int member, const T* x) {
+  float top = -INFINITY;
+  for (int c = member; c < rows.classes; c += team) top = fmaxf(top, static_cast<float>(x[c * rows.stride]));
+  top = wide ? block_max(top) : warp_max(top, team);
+  float total = 0.0f;
+  for (int c = member; c < rows.classes; c += team) total += expf(static_cast<float>(x[c * rows.stride]) - top);
+  return {top, logf(wide ? block_sum(total) : warp_sum(total, team))};
+}
+
+/// Each row is shared by a team, as in log_sum().
 template <bool wide, typename T, typename Label>
 __global__ void __launch_bounds__(1024)
     cross_entropy_kernel(ClassRows rows, int team, const T* logits, const Label* target, const float* smoothing,
                          const float* weights, float* lse, Weighted* partial, float* loss) {
   const auto team_sum = [&](float value) { return wide ? block_sum(value) : warp_sum(value, team); };
-  const auto team_max = [&](float value) { return wide ? block_max(value) : warp_max(value, team); };
   const int member = threadIdx.x % team, teams = blockDim.x / team;
   const float s = *smoothing;
   Weighted sum{};
@@ -52,20 +68,15 @@ __global__ void __launch_bounds__(1024)
     const float weight = weight_of(weights, label);
     const float x_label = label < 0 ? 0.0f : static_cast<float>(x[label * rows.stride]);
 
-    float top = -INFINITY;
-    for (int c = member; c < rows.classes; c += team) top = fmaxf(top, static_cast<float>(x[c * rows.stride]));
-    top = team_max(top);
     // With z = x - top: log p_c = z_c - log sum_k e^z_k
-    float total = 0.0f, all_weights = 0.0f, weighted = 0.0f;
-    for (int c = member; c < rows.classes; c += team) {
-      const float z = static_cast<float>(x[c * rows.stride]) - top;
-      const float w = weights ? weights[c] : 1.0f;
-      total += expf(z);
-      all_weights += w;
-      weighted += w * z;
-    }
-    const float log_total = logf(team_sum(total));
+    const auto [top, log_total] = log_sum<wide>(rows, team, member, x);
+    float all_weights = 0.0f, weighted = 0.0f;
     if (s != 0.0f) {
+      for (int c = member; c < rows.classes; c += team) {
+        const float w = weights ? weights[c] : 1.0f;
+        all_weights += w;
+        weighted += w * (static_cast<float>(x[c * rows.stride]) - top);
+      }
       all_weights = team_sum(all_weights);
       weighted = team_sum(weighted);
     }
@@ -120,13 +131,13 @@ __global__ void target_weights_kernel(ClassRows rows, const Label* target, const
 }
 
 struct GradientOperands {
-  const float *smoothing, *weights, *lse, *dloss;  ///< smoothing and lse: cross-entropy's; weights may be null
+  const float *smoothing, *weights, *lse, *dloss;  ///< smoothing and lse: cross-entropy's; weights and lse may be null
   const double* partial;                           ///< of target_weights_kernel, or null: each block sums for itself
   int partials;
 };
 
 /// With a_c = (1 - s) w[t] [c = t] + s/C w[c]: dx_c = dloss / sum_i w[t_i] (p_c sum_k a_k - a_c) if `softmax`; of nll:
-/// -dloss / sum_i w[t_i] w[t] [c = t].
+/// -dloss / sum_i w[t_i] w[t] [c = t]. Without lse, which is then computed as by the loss, a team is of one warp.
 template <bool softmax, typename T, typename Label>
 __global__ void __launch_bounds__(256)
     class_gradient_kernel(ClassRows rows, int team, const T* x, const Label* target, GradientOperands o, T* dx) {
@@ -142,13 +153,22 @@ __global__ void __launch_bounds__(256)
   const float s = softmax ? *o.smoothing : 0.0f;
   const float spread = s / static_cast<float>(rows.classes);
   const int member = threadIdx.x % team, teams = blockDim.x / team;
-  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * teams + threadIdx.x / team; row < rows.count;
-       row += static_cast<std::int64_t>(gridDim.x) * teams) {
+  for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * teams; first < rows.count;
+       first += static_cast<std::int64_t>(gridDim.x) * teams) {
+    const std::int64_t own = first + threadIdx.x / team;
+    const std::int64_t row = own < rows.count ? own : first;  // as in cross_entropy_kernel
     const std::int64_t start = rows.start(row);
     const int label = label_at(target, row, rows.classes);
+    float lse = 0.0f;
+    if (softmax && o.lse) {
+      lse = o.lse[row];
+    } else if (softmax) {
+      const LogSum sum = log_sum<false>(rows, team, member, x + start);
+      lse = sum.top + sum.log_total;
+    }
+    if (own != row) continue;
     const float of_target = (1.0f - s) * weight_of(o.weights, label);
     const float of_all = of_target + spread * static_cast<float>(all);
-    const float lse = softmax ? o.lse[row] : 0.0f;
     for (int c = member; c < rows.classes; c += team) {
       const std::int64_t i = start + c * rows.stride;
       float slope = c == label ? -of_target : label < 0 ? NAN : 0.0f;
@@ -192,10 +212,21 @@ int weight_blocks(const KernelRequest& request, const ClassRows& rows) {
   return static_cast<int>(std::clamp<std::int64_t>(rows.count / 2048, 1, 256));
 }
 
+/// Where lse is left out of the gradient.
+bool without_lse(const KernelRequest& request) {
+  return request.op == "softmax_cross_entropy_backward" && !request.has(4);
+}
+
+/// Scores up to which the gradient computes lse itself rather than wait for the loss, and has memory of its own, since
+/// the loss may still read the scores.
+constexpr std::int64_t few_scores = 1 << 18;
+
 std::optional<KernelPlan> plan(const KernelRequest& request) {
   if (!class_rows_fit(request)) return std::nullopt;
   const Layout layout = class_layout(request);
   const ClassRows rows = class_rows(*request.inputs[0], layout);
+  if (without_lse(request) && (rows.classes > widest_of_warp || rows.count * rows.classes > few_scores))
+    return std::nullopt;
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
   plan.inputs[0] = layout;
   if (request.op == "softmax_cross_entropy") {
@@ -204,7 +235,7 @@ std::optional<KernelPlan> plan(const KernelRequest& request) {
     plan.workspace_bytes = nll_grid(rows).workspace<Weighted>();
   } else {
     plan.outputs[0] = layout;
-    if (request.op == "softmax_cross_entropy_backward") plan.in_place = {{0, 0}};
+    if (request.op == "softmax_cross_entropy_backward" && request.has(4)) plan.in_place = {{0, 0}};
     if (const int blocks = weight_blocks(request, rows)) plan.workspace_bytes = (blocks + 1) * sizeof(double);
   }
   return plan;
@@ -241,13 +272,14 @@ template <bool softmax, typename T, typename Label>
 std::unique_ptr<Launch> gradient(const KernelRequest& request, const KernelPlan& plan) {
   constexpr int threads = 256, weights = softmax ? 3 : 2;
   const ClassRows rows = class_rows(*request.inputs[0], plan.inputs[0]);
-  const int team = threads_per_row(rows, threads), blocks = grid(rows.count, threads / team);
+  const int team = threads_per_row(rows, without_lse(request) ? 32 : threads);
+  const int blocks = grid(rows.count, threads / team);
   const int partials = weight_blocks(request, rows);
   return make_launch([=](const LaunchArguments& a) {
     GradientOperands o{};
     o.weights = in<float>(a, weights);
     if (softmax) o.smoothing = in<float>(a, 2);
-    if (softmax) o.lse = in<float>(a, 4);
+    if (softmax) o.lse = in<float>(a, 4);  // null where it is left out
     o.dloss = in<float>(a, softmax ? 5 : 3);
     if (partials) {
       double* partial = static_cast<double*>(a.workspace);

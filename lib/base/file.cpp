@@ -57,19 +57,6 @@ fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-fs::path temporary_for(const fs::path& path) {
-  return folder_of(path) / fmt::format(".{}.{}.tmp", path.filename().string(), ::getpid());
-}
-
-// Removes the temporary file unless the write came through.
-struct TemporaryFile {
-  fs::path path;
-  bool keep = false;
-  ~TemporaryFile() {
-    if (!keep) ::unlink(path.c_str());
-  }
-};
-
 }  // namespace
 
 FileOps& file_ops() {
@@ -165,20 +152,43 @@ void sync_directory(const fs::path& folder) {
   if (code != 0 && code != EINVAL) fail_write(folder, "make the folder durable", code);
 }
 
+TemporaryFile::TemporaryFile(fs::path target)
+    : target_(std::move(target)),
+      path_(folder_of(target_) / fmt::format(".{}.{}.tmp", target_.filename().string(), ::getpid())) {
+  ::unlink(path_.c_str());
+}
+
+TemporaryFile::~TemporaryFile() {
+  if (!in_place_) ::unlink(path_.c_str());
+}
+
+Fd TemporaryFile::create() const {
+  Fd fd(file_ops().open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, file_mode));
+  if (!fd) fail_write(target_, "create", errno);
+  return fd;
+}
+
+int TemporaryFile::rename() {
+  if (file_ops().rename(path_.c_str(), target_.c_str()) != 0) return errno;
+  in_place_ = true;
+  return 0;
+}
+
+void TemporaryFile::take_place() {
+  if (const int code = rename()) fail_write(target_, "replace", code);
+  sync_directory(folder_of(target_));
+}
+
 void write_file_atomic(const fs::path& path, std::span<const ByteSpan> parts) {
-  TemporaryFile temporary{temporary_for(path)};
-  ::unlink(temporary.path.c_str());  // of a dead process that had our number
-  Fd fd(file_ops().open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, file_mode));
-  if (!fd) fail_write(path, "create", errno);
+  TemporaryFile temporary(path);
+  Fd fd = temporary.create();
   for (const ByteSpan part : parts) {
     if (const int code = write_all(fd.get(), part)) fail_write(path, "write", code);
   }
   // Never again after EIO: the kernel marks the lost pages clean, so that a second fsync would succeed falsely.
   if (const int code = sync_file(fd.get())) fail_write(path, "write to the disk", code);
   if (const int code = fd.close()) fail_write(path, "finish writing", code);
-  if (file_ops().rename(temporary.path.c_str(), path.c_str()) != 0) fail_write(path, "replace", errno);
-  temporary.keep = true;
-  sync_directory(folder_of(path));
+  temporary.take_place();
 }
 
 void write_file_atomic(const fs::path& path, std::string_view text) {
@@ -187,12 +197,9 @@ void write_file_atomic(const fs::path& path, std::string_view text) {
 }
 
 void replace_symlink(const fs::path& target, const fs::path& link) {
-  TemporaryFile temporary{temporary_for(link)};
-  ::unlink(temporary.path.c_str());
-  if (::symlink(target.c_str(), temporary.path.c_str()) != 0) fail_write(link, "create the link", errno);
-  if (file_ops().rename(temporary.path.c_str(), link.c_str()) != 0) fail_write(link, "replace the link", errno);
-  temporary.keep = true;
-  sync_directory(folder_of(link));
+  TemporaryFile temporary(link);
+  if (::symlink(target.c_str(), temporary.path().c_str()) != 0) fail_write(link, "create the link", errno);
+  temporary.take_place();
 }
 
 int remove_temporaries(const fs::path& folder) {

@@ -63,6 +63,30 @@ Bytes read_bytes(const std::filesystem::path& path, std::uint64_t max_bytes);
 /// read_bytes as text.
 std::string read_file(const std::filesystem::path& path, std::uint64_t max_bytes = std::uint64_t{256} << 20);
 
+/// A file beside its target that takes the target's place when it is whole: ".<target>.<pid>.tmp", which
+/// remove_temporaries() finds if the process is killed. Gone with the object unless it took the place.
+class TemporaryFile {
+ public:
+  /// Nothing is made yet; what a dead process with our number left is removed.
+  explicit TemporaryFile(std::filesystem::path target);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  const std::filesystem::path& target() const { return target_; }
+  const std::filesystem::path& path() const { return path_; }
+  /// Makes the file, to be written. An environment Error if that fails.
+  Fd create() const;
+  /// Renames it. Returns 0 or errno.
+  int rename();
+  /// Renames it and makes that durable. An environment Error if that fails.
+  void take_place();
+
+ private:
+  std::filesystem::path target_, path_;
+  bool in_place_ = false;
+};
+
 /// Replaces `path` by the concatenated `parts`, so that at any crash there is the old file or the new one: temporary
 /// file in the same folder, write, fsync, rename, fsync of the folder. On failure the temporary file is removed, the
 /// old file stands, and an environment Error is thrown; a failed fsync is final, since the kernel may have dropped the
@@ -82,8 +106,8 @@ int write_all(int fd, ByteSpan bytes);
 /// Makes what was written durable. Returns 0 or errno; anything but an interruption is final, see write_file_atomic.
 int sync_file(int fd);
 
-/// Removes what killed writers left in `folder` (names as write_file_atomic chooses them). Only for who owns the
-/// folder. Returns how many there were.
+/// Removes what killed writers left in `folder` of every TemporaryFile. Only for who owns the folder. Returns how many
+/// there were.
 int remove_temporaries(const std::filesystem::path& folder);
 
 /// An exclusive lock on a file, held until the object or the process goes: a lock left by a dead process is free. The

@@ -14,15 +14,12 @@ namespace trainctl {
 class StreamedFile {
  public:
   explicit StreamedFile(std::filesystem::path path);
-  ~StreamedFile();
-  StreamedFile(const StreamedFile&) = delete;
-  StreamedFile& operator=(const StreamedFile&) = delete;
   void write(std::string_view text);
   void finish();
 
  private:
   void flush();
-  std::filesystem::path path_, temporary_;
+  TemporaryFile temporary_;
   Fd fd_;
   std::string waiting_;
 };

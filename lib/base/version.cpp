@@ -10,9 +10,9 @@ std::string version_text() {
 
 std::string build_text() {
 #if defined(__clang__)
-  const char* compiler = "clang " __clang_version__;
+  const std::string compiler = fmt::format("clang {}.{}.{}", __clang_major__, __clang_minor__, __clang_patchlevel__);
 #else
-  const char* compiler = "g++ " __VERSION__;
+  const std::string compiler = "g++ " __VERSION__;
 #endif
   return fmt::format("{}, {}", TRAINCTL_BUILD_TYPE, compiler);
 }

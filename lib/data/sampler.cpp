@@ -36,8 +36,9 @@ void Sampler::check() const {
   if (options_.batch_size < 1) fail(ErrorKind::config, "batch_size is {}; it must be at least 1", options_.batch_size);
   if (ids_->empty()) fail(ErrorKind::config, "there are no samples to take batches from");
   if (options_.batch_size <= samples()) return;
-  fail(ErrorKind::config, "batch_size is {}, but there are only {} samples{}", options_.batch_size, samples(),
-       static_cast<std::size_t>(samples()) == ids_->size() ? "" : " in an epoch");
+  fail(ErrorKind::config, "batch_size is {}, but there are only {} samples{}; {}", options_.batch_size, samples(),
+       static_cast<std::size_t>(samples()) == ids_->size() ? "" : " in an epoch",
+       options_.drop_last ? "lower it, or drop_last leaves nothing" : "lower it");
 }
 
 void Sampler::order(std::int64_t epoch, std::span<std::int32_t> out) const {

@@ -7,14 +7,15 @@
 
 namespace trainctl {
 
-/// The words of one (stream, round), in order.
+/// The words of one (stream, round, sample), in order.
 class WordStream {
  public:
-  WordStream(std::uint64_t stream, std::uint64_t round) : stream_(stream), round_(round) {}
+  WordStream(std::uint64_t stream, std::uint64_t round, std::uint32_t sample = 0)
+      : stream_(stream), round_(round), sample_(sample) {}
 
   std::uint32_t next() {
     if (used_ == 4) {
-      block_ = random_block(stream_, round_, 0, counter_++);
+      block_ = random_block(stream_, round_, sample_, counter_++);
       used_ = 0;
     }
     return block_.word[used_++];
@@ -39,6 +40,7 @@ class WordStream {
  private:
   std::uint64_t stream_;
   std::uint64_t round_;
+  std::uint32_t sample_;
   Words4 block_{};
   std::uint32_t counter_ = 0;
   int used_ = 4;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "device/kernel.h"
@@ -33,8 +34,15 @@ class Replay {
   virtual void run() = 0;
 };
 
+/// Runs that the host has asked for and not handed over yet, so that several go into one launch.
+class HeldRuns {
+ public:
+  virtual ~HeldRuns() = default;
+  virtual void launch() = 0;
+};
+
 /// A place where tensors live and kernels run. All work is in order on one queue; upload, download and launches see
-/// each other's results.
+/// each other's results, held runs included.
 class Device {
  public:
   virtual ~Device() = default;
@@ -48,10 +56,19 @@ class Device {
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* memory) noexcept = 0;
   /// Host → device. The host's bytes may be changed as soon as it returns.
-  virtual void upload(void* to, const void* from, std::size_t bytes) = 0;
+  void upload(void* to, const void* from, std::size_t bytes) {
+    launch_held();
+    do_upload(to, from, bytes);
+  }
   /// Device → host; returns when the bytes are there.
-  virtual void download(void* to, const void* from, std::size_t bytes) = 0;
-  virtual void synchronize() = 0;
+  void download(void* to, const void* from, std::size_t bytes) {
+    launch_held();
+    do_download(to, from, bytes);
+  }
+  void synchronize() {
+    launch_held();
+    do_synchronize();
+  }
   /// Most bytes that were taken at one time, where memory is the device's own; else 0.
   virtual std::size_t peak_bytes() const { return 0; }
   /// The queue that launches of this device are given; null where there is none.
@@ -61,6 +78,29 @@ class Device {
   virtual double time(const BoundLaunch& bound);
   /// Whether launches that do not wait for each other run at the same time.
   virtual bool concurrent() const { return false; }
+  /// Most runs of a short program that it is worth while to put into one replay: 1 where starting one costs nothing.
+  virtual int most_runs() const { return 1; }
+
+  /// Holds runs until something is done that would show whether they have run, or until another one's runs are held.
+  void hold(HeldRuns& runs) {
+    if (held_ != &runs) launch_held();
+    held_ = &runs;
+  }
+  void launch_held() {
+    if (HeldRuns* runs = std::exchange(held_, nullptr)) runs->launch();
+  }
+  /// What is held of these is not launched any more.
+  void forget(const HeldRuns& runs) {
+    if (held_ == &runs) held_ = nullptr;
+  }
+
+ protected:
+  virtual void do_upload(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void do_download(void* to, const void* from, std::size_t bytes) = 0;
+  virtual void do_synchronize() = 0;
+
+ private:
+  HeldRuns* held_ = nullptr;
 };
 
 /// Owns memory of a device; moves only.

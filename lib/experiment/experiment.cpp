@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "device/module.h"
 #include "experiment/modules.h"
 #include "schema/yaml.h"
@@ -63,8 +64,12 @@ std::unique_ptr<Device> open_device(const std::string& wanted, int threads) {
   std::string problem;
   if (wanted == "auto") {
     if (has_gpu_driver()) {
-      const DeviceDriver* cuda = find_driver("cuda", problem);
-      if (cuda && !cuda->probe().empty()) return cuda->open(threads);
+      try {
+        if (const DeviceDriver* cuda = find_driver("cuda", problem)) return cuda->open(threads);
+      } catch (const Error& error) {
+        problem = error.what();
+      }
+      log::warn("there is a driver for GPUs, but the CPU is used: {}", problem);
     }
     return find_driver("cpu", problem)->open(threads);
   }

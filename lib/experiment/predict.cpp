@@ -234,7 +234,7 @@ PredictResult predict(const PredictOptions& options) {
   if (split.dataset) {
     const DatasetInfo info = split.dataset->describe();
     check_fields(info, given, options.inputs.empty() ? "data." + result.split : join(options.inputs, ", "));
-    split.batch_size = std::min(batch_size, info.samples);
+    split.batch_size = batch_size;
     split.subset = std::move(subset);
     const auto device = open_device_for(spec, options.device);
     blueprint = std::make_unique<Blueprint>(spec, std::map<std::string, DatasetInfo>{{result.split, info}},

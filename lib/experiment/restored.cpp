@@ -1,15 +1,34 @@
 #include "experiment/restored.h"
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "experiment/modules.h"
 #include "schema/yaml.h"
 #include "store/history.h"
 #include "store/run_directory.h"
 
 namespace trainctl {
+namespace {
+
+/// The checkpoints of a folder by name, the newest of them if there are many.
+std::string names_in(const std::filesystem::path& folder) {
+  constexpr std::size_t most = 8;
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".h5") names.push_back(entry.path().stem().string());
+  }
+  std::ranges::sort(names, std::greater());
+  if (names.size() > most) names.resize(most);
+  return names.empty() ? "none" : join(names, ", ");
+}
+
+}  // namespace
 
 ExperimentSpec experiment_of(const CheckpointReader& reader, const std::optional<std::filesystem::path>& config,
                              const Overrides& overrides) {
@@ -58,8 +77,8 @@ std::filesystem::path choose_checkpoint(const std::filesystem::path& run, std::s
   for (const auto& path : {folder / (name + ".h5"), folder / name}) {
     if (std::filesystem::is_regular_file(path)) return path;
   }
-  fail(ErrorKind::usage, "--checkpoint {}: {} has no such file; `trainctl ls` shows what there is", name,
-       folder.string());
+  fail(ErrorKind::usage, "--checkpoint {}: {} has no such file; it holds {}{}", name, folder.string(), names_in(folder),
+       name == ResultsSpec::best ? "; `best` is kept where checkpoint.keep.best says what that is" : "");
 }
 
 }  // namespace trainctl

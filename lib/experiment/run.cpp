@@ -60,8 +60,8 @@ std::map<std::string, std::string> module_digests() {
   return digests;
 }
 
-StartInfo start_info(const char* command, const std::vector<std::string>& argv, const Device& device,
-                     std::int64_t from_step) {
+StartInfo start_info(const char* command, const std::vector<std::string>& argv, const ExperimentSpec& spec,
+                     const Device& device, std::int64_t from_step) {
   return {.command = command,
           .argv = argv,
           .version = version_text(),
@@ -71,6 +71,7 @@ StartInfo start_info(const char* command, const std::vector<std::string>& argv, 
           .libraries = libraries(),
           .modules = module_digests(),
           .sources = {},
+          .save_diff = spec.save_diff,
           .from_step = from_step};
 }
 
@@ -272,7 +273,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   directory.write_config(experiment_text(*how.spec), how.original);
   write_samples(paths, *running.blueprint);
   log::open_file(paths.log());
-  directory.record_start(start_info(how.command, how.argv, *running.device, host.position.step));
+  directory.record_start(start_info(how.command, how.argv, *how.spec, *running.device, host.position.step));
   return run_in(directory, trainer);
 }
 
@@ -353,7 +354,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   directory.write_config(experiment_text(spec), experiment.original);
   write_samples(directory.paths(), *running.blueprint);
   log::open_file(directory.paths().log());
-  StartInfo start = start_info("train", options.argv, *running.device, 0);
+  StartInfo start = start_info("train", options.argv, spec, *running.device, 0);
   start.sources = copy_sources(sources, directory.paths().source());
   directory.record_start(start);
   return copies.until_copied([&] {

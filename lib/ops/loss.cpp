@@ -72,6 +72,14 @@ double total_weight(const RefTensor& target, const RefTensor* weights, std::int6
   return total;
 }
 
+/// log sum_c exp(logits_i[c])
+double log_sum_exp(const RefTensor& logits, const Rows& rows, std::int64_t row) {
+  double top = -HUGE_VAL, sum = 0.0;
+  for (std::int64_t c = 0; c < rows.classes(); ++c) top = std::max(top, logits[rows.at(row, c)]);
+  for (std::int64_t c = 0; c < rows.classes(); ++c) sum += std::exp(logits[rows.at(row, c)] - top);
+  return top + std::log(sum);
+}
+
 class SoftmaxCrossEntropy final : public Op {
  public:
   std::string_view name() const override { return "softmax_cross_entropy"; }
@@ -95,11 +103,8 @@ class SoftmaxCrossEntropy final : public Op {
     const Rows rows(logits.shape);
     double loss = 0.0;
     for (std::int64_t row = 0; row < rows.count(); ++row) {
-      double top = -HUGE_VAL, sum = 0.0, spread = 0.0;
-      for (std::int64_t c = 0; c < rows.classes(); ++c) top = std::max(top, logits[rows.at(row, c)]);
-      for (std::int64_t c = 0; c < rows.classes(); ++c) sum += std::exp(logits[rows.at(row, c)] - top);
-      const double lse = top + std::log(sum);
-      outputs[1][row] = lse;
+      double spread = 0.0;
+      const double lse = outputs[1][row] = log_sum_exp(logits, rows, row);
       const std::int64_t t = class_of(target, row, rows.classes());
       for (std::int64_t c = 0; c < rows.classes(); ++c) spread += weight(weights, c) * (logits[rows.at(row, c)] - lse);
       loss -= (1.0 - smoothing) * weight(weights, t) * (logits[rows.at(row, t)] - lse);
@@ -117,16 +122,16 @@ class SoftmaxCrossEntropyBackward final : public Op {
  public:
   std::string_view name() const override { return "softmax_cross_entropy_backward"; }
   Types infer(const Attributes&, InputTypes inputs) const override {
-    require(inputs.size() == 6 && inputs[0] && inputs[1] && inputs[2] && inputs[4] && inputs[5],
-            "softmax_cross_entropy_backward takes logits, target, smoothing, weights or null, lse, dloss");
+    require(inputs.size() == 6 && inputs[0] && inputs[1] && inputs[2] && inputs[5],
+            "softmax_cross_entropy_backward takes logits, target, smoothing, weights or null, lse or null, dloss");
     expect_classes(name(), *inputs[0], *inputs[1], inputs[3]);
-    require(inputs[4]->shape == inputs[1]->shape, "softmax_cross_entropy_backward: lse does not fit");
+    require(!inputs[4] || inputs[4]->shape == inputs[1]->shape, "softmax_cross_entropy_backward: lse does not fit");
     expect_scalar(name(), inputs[2]);
     expect_scalar(name(), inputs[5]);
     return {*inputs[0]};
   }
   void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
-    const RefTensor &logits = *inputs[0], &target = *inputs[1], &lse = *inputs[4], *weights = inputs[3];
+    const RefTensor &logits = *inputs[0], &target = *inputs[1], *weights = inputs[3];
     const double smoothing = (*inputs[2])[0];
     const Rows rows(logits.shape);
     const double factor = (*inputs[5])[0] / total_weight(target, weights, rows.classes());
@@ -136,11 +141,12 @@ class SoftmaxCrossEntropyBackward final : public Op {
         const double spread = smoothing / static_cast<double>(rows.classes()) * weight(weights, c);
         return spread + (c == t ? (1.0 - smoothing) * weight(weights, t) : 0.0);
       };
+      const double lse = inputs[4] ? (*inputs[4])[row] : log_sum_exp(logits, rows, row);
       double total = 0.0;
       for (std::int64_t c = 0; c < rows.classes(); ++c) total += share(c);
       for (std::int64_t c = 0; c < rows.classes(); ++c) {
         const std::int64_t i = rows.at(row, c);
-        outputs[0][i] = factor * (std::exp(logits[i] - lse[row]) * total - share(c));
+        outputs[0][i] = factor * (std::exp(logits[i] - lse) * total - share(c));
       }
     }
   }

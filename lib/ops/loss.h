@@ -14,6 +14,8 @@ namespace trainctl {
 ///   loss = sum_i [ -(1 - s) w[t_i] log p_i[t_i] - s/C sum_c w[c] log p_i[c] ] / sum_i w[t_i];   lse_i = log sum_c
 ///   exp(logits_i[c]). As PyTorch's.
 /// "softmax_cross_entropy_backward": (logits, target, smoothing, weights or left out, lse, dloss scalar) -> dlogits.
+/// Where
+///   a fusion leaves lse out, the kernel computes it.
 /// "nll": (log_p (N, C, ...), target, weights (C) or left out) -> loss = -sum_i w[t_i] log_p_i[t_i] / sum_i w[t_i].
 /// "nll_backward": (log_p, target, weights or left out, dloss scalar) -> dlog_p (log_p only gives the shape).
 

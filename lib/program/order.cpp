@@ -22,6 +22,11 @@ bool any_overlap(const std::vector<Region>& a, const std::vector<Region>& b) {
       a, [&](const Region& x) { return std::ranges::any_of(b, [&](const Region& y) { return x.overlaps(y); }); });
 }
 
+/// Whether one of two steps writes what the other touches.
+bool conflict(const Access& a, const Access& b) {
+  return any_overlap(a.writes, b.reads) || any_overlap(a.writes, b.writes) || any_overlap(a.reads, b.writes);
+}
+
 constexpr int arena_block = -1;
 
 Region region_of(const Plan& plan, int storage, std::size_t offset, std::size_t bytes) {
@@ -53,28 +58,30 @@ Access access_of(const Plan& plan, const PlannedStep& step) {
 
 }  // namespace
 
-void find_order(Plan& plan) {
-  const std::size_t count = plan.steps.size();
+std::vector<std::vector<int>> order_of(const Plan& plan, int runs) {
+  const std::size_t steps = plan.steps.size(), count = steps * runs;
   std::vector<Access> accesses;
   for (const PlannedStep& step : plan.steps) accesses.push_back(access_of(plan, step));
+  std::vector<std::vector<int>> after(count);
   // ancestors[i]: all steps that step i comes after, directly or not.
   std::vector<std::vector<bool>> ancestors(count, std::vector<bool>(count));
   for (std::size_t i = 0; i < count; ++i) {
-    plan.steps[i].after.clear();
     for (std::size_t j = i; j-- > 0;) {
-      if (ancestors[i][j]) continue;
-      const bool conflict = any_overlap(accesses[j].writes, accesses[i].reads) ||
-                            any_overlap(accesses[j].writes, accesses[i].writes) ||
-                            any_overlap(accesses[j].reads, accesses[i].writes);
-      if (!conflict) continue;
-      plan.steps[i].after.push_back(static_cast<int>(j));
+      if (ancestors[i][j] || !conflict(accesses[j % steps], accesses[i % steps])) continue;
+      after[i].push_back(static_cast<int>(j));
       ancestors[i][j] = true;
       for (std::size_t k = 0; k < j; ++k) {
         if (ancestors[j][k]) ancestors[i][k] = true;
       }
     }
-    std::ranges::reverse(plan.steps[i].after);
+    std::ranges::reverse(after[i]);
   }
+  return after;
+}
+
+void find_order(Plan& plan) {
+  std::vector<std::vector<int>> after = order_of(plan, 1);
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) plan.steps[i].after = std::move(after[i]);
 }
 
 }  // namespace trainctl

@@ -60,8 +60,21 @@ void share_in_place(Plan& plan) {
   }
 }
 
-/// Below this, memory is cheaper than waiting.
-constexpr std::size_t small_arena_bytes = std::size_t{32} << 20;
+/// The smallest blocks, as many as are no more than this together: their memory is cheaper than waiting for it.
+constexpr std::size_t small_blocks_bytes = std::size_t{32} << 20;
+
+/// On a concurrent device small blocks live through the whole program, so that no launch waits for their memory alone.
+void keep_small_blocks(const Plan& plan, std::vector<Lifetime>& lifetimes) {
+  std::vector<Lifetime*> by_size;
+  for (Lifetime& lifetime : lifetimes) by_size.push_back(&lifetime);
+  std::ranges::stable_sort(by_size, {}, [](const Lifetime* lifetime) { return lifetime->bytes; });
+  std::size_t total = 0;
+  for (Lifetime* lifetime : by_size) {
+    total += lifetime->bytes;
+    if (total > small_blocks_bytes) return;
+    lifetime->first = 0, lifetime->last = static_cast<int>(plan.steps.size());
+  }
+}
 
 void place_transients(Plan& plan) {
   std::vector<Lifetime> lifetimes;
@@ -71,11 +84,7 @@ void place_transients(Plan& plan) {
     lifetimes.push_back({storage.bytes, storage.first_step, storage.last_step});
     blocks.push_back(&storage);
   }
-  std::size_t total = 0;
-  for (const Lifetime& lifetime : lifetimes) total += lifetime.bytes;
-  if (plan.options.concurrent && total <= small_arena_bytes) {
-    for (Lifetime& lifetime : lifetimes) lifetime.first = 0, lifetime.last = static_cast<int>(plan.steps.size());
-  }
+  if (plan.options.concurrent) keep_small_blocks(plan, lifetimes);
   const ArenaPlan arena = plan_arena(lifetimes);
   for (std::size_t i = 0; i < blocks.size(); ++i) blocks[i]->offset = arena.offsets[i];
   plan.arena_bytes = arena.bytes;

@@ -21,7 +21,7 @@ struct PlanOptions {
   bool tune = false;
   bool fast_math = false;
   bool tf32 = false;
-  /// The device runs launches at the same time where it may: memory of small programs is then not used twice, since a
+  /// The device runs launches at the same time where it may: memory of small tensors is then not used twice, since a
   /// launch would have to wait for the readers of what lay there before.
   bool concurrent = false;
   bool fuse = true;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
+#include "program/order.h"
 
 namespace trainctl {
 namespace {
@@ -40,6 +42,17 @@ std::vector<std::byte> constant_bytes(const ValueInfo& info) {
   return bytes;
 }
 
+/// How many runs of a program go into one launch. To start one takes a GPU some microseconds, which shows where a run
+/// takes tens of them; to hold longer runs would only make signals wait. What a replay may take in all is bounded by
+/// arithmetic, by memory traffic, and by the number of launches, each of which is captured.
+int runs_together(const Plan& plan, int most) {
+  constexpr double flops = 8e9, bytes = 2e9, launches = 512;
+  const Cost run = plan.total_cost();
+  const double fit = std::min({flops / std::max(run.flops, 1.0), bytes / std::max(run.bytes, 1.0),
+                               launches / static_cast<double>(std::max<std::size_t>(plan.steps.size(), 1))});
+  return static_cast<int>(std::clamp(fit, 1.0, static_cast<double>(most)));
+}
+
 }  // namespace
 
 Program& ProgramSet::add(Plan plan) {
@@ -56,7 +69,29 @@ void ProgramSet::reserve(std::size_t arena_bytes) {
   for (const auto& program : programs_) program->bind();
 }
 
-Program::Program(ProgramSet& set, Plan plan) : set_(set), plan_(std::move(plan)) {
+void ProgramSet::run(Program& program) {
+  if (running_ != &program) device_.launch_held();
+  if (held_ == 0) program.refresh_copies();
+  running_ = &program;
+  scalars_.keep(held_++);
+  program.mark_updated();
+  if (held_ == program.runs_together())
+    launch();
+  else
+    device_.hold(*this);
+}
+
+void ProgramSet::launch() {
+  device_.forget(*this);
+  const int runs = std::exchange(held_, 0);
+  scalars_.publish();
+  std::unique_ptr<Replay>& replay = running_->replays_[runs - 1];
+  if (!replay) replay = running_->record(runs);
+  replay->run();
+}
+
+Program::Program(ProgramSet& set, Plan plan)
+    : set_(set), plan_(std::move(plan)), runs_together_(trainctl::runs_together(plan_, set.device_.most_runs())) {
   for (const PlannedStep& step : plan_.steps) {
     const StepRequest request(plan_, step);
     launches_.push_back(step.kernel->kernel->prepare(request.get(), step.plan));
@@ -95,10 +130,12 @@ Program::Program(ProgramSet& set, Plan plan) : set_(set), plan_(std::move(plan))
   bind();
 }
 
-void* Program::address(int tensor) const {
+void* Program::address(int tensor, int run) const {
   if (tensor < 0) return nullptr;
   const PlacedTensor& placed = plan_.tensors[tensor];
-  return static_cast<std::byte*>(storage_address_[placed.storage]) + placed.offset;
+  const bool scalar = plan_.storages[placed.storage].kind == Storage::Kind::scalar;
+  return static_cast<std::byte*>(storage_address_[placed.storage]) + placed.offset +
+         (scalar ? ScalarRow::run_bytes * run : 0);
 }
 
 void Program::bind() {
@@ -108,40 +145,46 @@ void Program::bind() {
     if (plan_.storages[i].kind == Storage::Kind::transient) storage_address_[i] = arena + plan_.storages[i].offset;
   }
   for (const PlannedStep& step : plan_.steps) operands += step.inputs.size() + step.outputs.size();
-  operands_.assign(operands, nullptr);
+  operands_.assign(operands * runs_together_, nullptr);
   bound_.clear();
   void** next = operands_.data();
-  for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
-    const PlannedStep& step = plan_.steps[i];
-    BoundLaunch launch{
-        .launch = launches_[i].get(), .arguments = {.stream = set_.device_.stream()}, .after = step.after};
-    launch.arguments.inputs = next;
-    for (const int tensor : step.inputs) *next++ = address(tensor);
-    launch.arguments.outputs = next;
-    for (const int tensor : step.outputs) *next++ = address(tensor);
-    if (step.workspace >= 0) launch.arguments.workspace = storage_address_[step.workspace];
-    if (step.residual >= 0) launch.arguments.residual = storage_address_[step.residual];
-    bound_.push_back(launch);
+  for (int run = 0; run < runs_together_; ++run) {
+    for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+      const PlannedStep& step = plan_.steps[i];
+      BoundLaunch launch{
+          .launch = launches_[i].get(), .arguments = {.stream = set_.device_.stream()}, .after = step.after};
+      launch.arguments.inputs = next;
+      for (const int tensor : step.inputs) *next++ = address(tensor, run);
+      launch.arguments.outputs = next;
+      for (const int tensor : step.outputs) *next++ = address(tensor, run);
+      if (step.workspace >= 0) launch.arguments.workspace = storage_address_[step.workspace];
+      if (step.residual >= 0) launch.arguments.residual = storage_address_[step.residual];
+      bound_.push_back(std::move(launch));
+    }
   }
-  replay_ = set_.device_.record(bound_);
+  replays_.clear();
+  replays_.resize(runs_together_);
 }
 
-void Program::enter() {
+std::unique_ptr<Replay> Program::record(int runs) {
+  std::vector<BoundLaunch> launches(bound_.begin(),
+                                    bound_.begin() + static_cast<std::ptrdiff_t>(runs * plan_.steps.size()));
+  if (runs > 1) {
+    std::vector<std::vector<int>> after = order_of(plan_, runs);
+    for (std::size_t i = 0; i < launches.size(); ++i) launches[i].after = std::move(after[i]);
+  }
+  return set_.device_.record(std::move(launches));
+}
+
+void Program::refresh_copies() {
   // Working copies that other programs or a checkpoint left behind are brought up to date.
   for (StateStore::WorkingCopy* copy : copies_) {
     if (copy->stale) set_.state_.refresh(*copy);
   }
-  set_.scalars_.publish();
 }
 
-void Program::leave() {
+void Program::mark_updated() {
   for (const int root : plan_.updated_states) set_.state_.mark_stale(root);
-}
-
-void Program::run() {
-  enter();
-  replay_->run();
-  leave();
 }
 
 void* Program::input(std::string_view name) const {
@@ -169,16 +212,17 @@ void Program::read_output(std::string_view name, void* host) const {
 }
 
 std::vector<StepTime> Program::profile(int repeats) {
-  std::vector<std::vector<double>> times(bound_.size());
+  set_.device_.launch_held();
+  std::vector<std::vector<double>> times(plan_.steps.size());
   for (int repeat = 0; repeat < repeats; ++repeat) {
-    enter();
-    for (std::size_t i = 0; i < bound_.size(); ++i) {
-      times[i].push_back(set_.device_.time(bound_[i]));
-    }
-    leave();
+    refresh_copies();
+    set_.scalars_.keep(0);
+    set_.scalars_.publish();
+    for (std::size_t i = 0; i < times.size(); ++i) times[i].push_back(set_.device_.time(bound_[i]));
+    mark_updated();
   }
   std::vector<StepTime> result;
-  for (std::size_t i = 0; i < bound_.size(); ++i) {
+  for (std::size_t i = 0; i < times.size(); ++i) {
     std::ranges::nth_element(times[i], times[i].begin() + times[i].size() / 2);
     result.push_back({&plan_.steps[i], times[i][times[i].size() / 2]});
   }

@@ -6,7 +6,12 @@
 
 namespace trainctl {
 
-ScalarRow::ScalarRow(Device& device) : device_(device), memory_(device, 8 * capacity), row_(capacity) {}
+ScalarRow::ScalarRow(Device& device)
+    : device_(device),
+      runs_(static_cast<std::size_t>(device.most_runs())),
+      memory_(device, run_bytes * runs_ * capacity),
+      row_(capacity),
+      kept_(runs_ * capacity) {}
 
 int ScalarRow::slot(std::string_view name) {
   if (const auto found = slots_.find(name); found != slots_.end()) return found->second;
@@ -20,19 +25,19 @@ int ScalarRow::slot(std::string_view name) {
 void ScalarRow::set(int slot, float value) {
   std::uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof value);
-  changed_ |= row_[slot] != bits;
   row_[slot] = bits;
 }
 
 void ScalarRow::set(int slot, std::int64_t value) {
-  changed_ |= row_[slot] != static_cast<std::uint64_t>(value);
   row_[slot] = static_cast<std::uint64_t>(value);
 }
 
+void ScalarRow::keep(int run) {
+  for (std::size_t slot = 0; slot < names_.size(); ++slot) kept_[slot * runs_ + run] = row_[slot];
+}
+
 void ScalarRow::publish() {
-  if (!changed_ || names_.empty()) return;
-  device_.upload(memory_.data(), row_.data(), 8 * names_.size());
-  changed_ = false;
+  if (!names_.empty()) device_.upload(memory_.data(), kept_.data(), run_bytes * runs_ * names_.size());
 }
 
 }  // namespace trainctl

@@ -1,6 +1,7 @@
-// The numbers that change from step to step, as one row in device memory.
+// The numbers that change from step to step, as rows in device memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -11,9 +12,10 @@
 
 namespace trainctl {
 
-/// Named scalars of all programs of an experiment: each an eight-byte slot of a row. Kernels read the row at fixed
-/// addresses; the host fills a row of its own and publishes it as a whole before the step that it belongs to, in the
-/// device's order, so nothing is overwritten under a running step.
+/// Named scalars of all programs of an experiment: each an eight-byte slot of a row. The host fills a row of its own
+/// and keeps it for the run that it belongs to; kernels read the rows of a launch's runs at fixed addresses. The rows
+/// of all runs of a launch are published as a whole before it, in the device's order, so nothing is overwritten under a
+/// running step.
 class ScalarRow {
  public:
   static constexpr int capacity = 512;
@@ -25,19 +27,24 @@ class ScalarRow {
   void set(int slot, std::int64_t value);
   void set(std::string_view name, float value) { set(slot(name), value); }
   void set(std::string_view name, std::int64_t value) { set(slot(name), value); }
-  /// Hands the row to the device.
+  /// Keeps the row as it is now for a run of the next launch, the first being 0.
+  void keep(int run);
+  /// Hands what is kept to the device.
   void publish();
-  void* address(int slot) const { return memory_.data() + 8 * slot; }
+  /// Where the first run of a launch reads a scalar; each later one reads `run_bytes` behind the one before.
+  void* address(int slot) const { return memory_.data() + run_bytes * runs_ * slot; }
+  static constexpr std::size_t run_bytes = 8;
   /// Names in the order of their slots.
   const std::vector<std::string>& names() const { return names_; }
 
  private:
   Device& device_;
-  Buffer memory_;
+  std::size_t runs_;  ///< of a launch, at most
+  Buffer memory_;     ///< by slot and run
   std::vector<std::uint64_t> row_;
+  std::vector<std::uint64_t> kept_;  ///< as in memory_
   std::vector<std::string> names_;
   std::map<std::string, int, std::less<>> slots_;
-  bool changed_ = true;
 };
 
 }  // namespace trainctl

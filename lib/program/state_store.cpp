@@ -98,6 +98,14 @@ void StateStore::read(int state, void* host) const {
   device_.download(host, const_cast<StateStore*>(this)->address(state), spec_[state].type.bytes());
 }
 
+std::vector<float> StateStore::floats(std::string_view name) const {
+  const int state = spec_.find(name);
+  if (state < 0) return {};
+  std::vector<float> values(static_cast<std::size_t>(spec_[state].type.elements()));
+  read(state, values.data());
+  return values;
+}
+
 void StateStore::write(int state, const void* host) {
   device_.upload(address(state), host, spec_[state].type.bytes());
   mark_stale(root_of(state));

@@ -37,6 +37,8 @@ class StateStore {
     read(state, &value);
     return value;
   }
+  /// The elements of the f32 variable of that name; empty if there is none.
+  std::vector<float> floats(std::string_view name) const;
   const StateSpec& spec() const { return spec_; }
   Device& device() const { return device_; }
   /// Bytes of all variables that have memory now, working copies included.

@@ -1,7 +1,5 @@
 #include "remote/copier.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -14,14 +12,6 @@
 namespace trainctl {
 namespace fs = std::filesystem;
 namespace {
-
-/// A file that is gone with the object.
-struct TemporaryPath {
-  explicit TemporaryPath(const RunPaths& paths)
-      : path(paths.root / fmt::format(".{}.{}.tmp", CopyRecord::marker_name, ::getpid())) {}
-  ~TemporaryPath() { ::unlink(path.c_str()); }
-  fs::path path;
-};
 
 std::int64_t newest_step(const std::vector<RemoteObject>& objects, std::size_t prefix) {
   std::int64_t newest = -1;
@@ -41,21 +31,21 @@ Copier::Copier(ObjectStore& store, const RunPaths& paths, const std::string& key
 
 std::optional<CopyMarker> Copier::read_marker() {
   const std::string name = key(CopyRecord::marker_name);
-  const TemporaryPath file(paths_);
+  const TemporaryFile file(paths_.root / CopyRecord::marker_name);
   try {
-    store_.get(name, file.path);
+    store_.get(name, file.path());
   } catch (const RemoteError& error) {
     if (error.cause() == RemoteError::Cause::missing) return {};
     throw;
   }
-  return CopyMarker::from_json(read_file(file.path), store_.url(name));
+  return CopyMarker::from_json(read_file(file.path()), store_.url(name));
 }
 
 void Copier::write_marker() {
-  const TemporaryPath file(paths_);
+  const TemporaryFile file(paths_.root / CopyRecord::marker_name);
   const CopyMarker marker{.run = record_.run, .copy = record_.copy, .host = host_name(), .since = utc_timestamp()};
-  write_file_atomic(file.path, marker.to_json());
-  store_.put(key(CopyRecord::marker_name), file.path);
+  write_file_atomic(file.path(), marker.to_json());
+  store_.put(key(CopyRecord::marker_name), file.path());
 }
 
 void Copier::claim() {

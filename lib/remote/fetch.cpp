@@ -1,8 +1,7 @@
 #include "remote/fetch.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <system_error>
 
@@ -28,18 +27,14 @@ std::vector<RemoteObject> objects_of(ObjectStore& store, const std::string& key)
 
 std::optional<CopyMarker> marker_of(ObjectStore& store, const std::string& key, const fs::path& scratch) {
   const std::string name = key + "/" + CopyRecord::marker_name;
-  const fs::path file = scratch / fmt::format(".{}.{}.tmp", CopyRecord::marker_name, ::getpid());
-  struct Remove {
-    const fs::path& file;
-    ~Remove() { ::unlink(file.c_str()); }
-  } const remove{file};
+  const TemporaryFile file(scratch / CopyRecord::marker_name);
   try {
-    store.get(name, file);
+    store.get(name, file.path());
   } catch (const RemoteError& error) {
     if (error.cause() == RemoteError::Cause::missing) return {};
     throw;
   }
-  return CopyMarker::from_json(read_file(file), store.url(name));
+  return CopyMarker::from_json(read_file(file.path()), store.url(name));
 }
 
 void make_folders(const fs::path& folder) {

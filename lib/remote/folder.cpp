@@ -55,11 +55,11 @@ class FolderStore final : public ObjectStore {
     if (!from) fail_io(file, "open", errno);
     struct stat info {};
     if (::fstat(from.get(), &info) != 0) fail_io(file, "read", errno);
-    const Temporary temporary(target);
+    TemporaryFile temporary(target);
     const auto bytes = static_cast<std::uint64_t>(info.st_size);
-    const std::string sent = copy(from.get(), file, temporary.path, bytes);
-    if (digest(temporary.path, bytes) != sent) damaged(target);
-    if (::rename(temporary.path.c_str(), target.c_str()) != 0) fail_there(target, "replace", errno);
+    const std::string sent = copy(from.get(), file, temporary.path(), bytes);
+    if (digest(temporary.path(), bytes) != sent) damaged(target);
+    if (const int code = temporary.rename()) fail_there(target, "replace", code);
     sync_folders(target.parent_path());
     clean_ = target.parent_path();
   }
@@ -71,14 +71,14 @@ class FolderStore final : public ObjectStore {
     if (!from) fail_there(source, "open", errno);
     struct stat info {};
     if (::fstat(from.get(), &info) != 0) fail_there(source, "read", errno);
-    const Temporary temporary(file);
+    TemporaryFile temporary(file);
     try {
-      copy(from.get(), source, temporary.path, static_cast<std::uint64_t>(info.st_size));
+      copy(from.get(), source, temporary.path(), static_cast<std::uint64_t>(info.st_size));
     } catch (const RemoteError& error) {
       if (error.cause() == RemoteError::Cause::cancelled) throw;
       fail(ErrorKind::environment, "{}", error.what());  // our own disk's fault
     }
-    if (::rename(temporary.path.c_str(), file.c_str()) != 0) fail_io(file, "replace", errno);
+    temporary.take_place();
   }
 
   std::optional<RemoteObject> find(std::string_view key) override {
@@ -121,17 +121,6 @@ class FolderStore final : public ObjectStore {
   void cancel() override { cancelled_ = true; }
 
  private:
-  struct Temporary {
-    explicit Temporary(const fs::path& target)
-        : path(target.parent_path() / ("." + target.filename().string() + "." + std::to_string(::getpid()) + ".tmp")) {
-      ::unlink(path.c_str());  // of a dead process that had our number
-    }
-    ~Temporary() { ::unlink(path.c_str()); }
-    Temporary(const Temporary&) = delete;
-    Temporary& operator=(const Temporary&) = delete;
-    fs::path path;
-  };
-
   fs::path path_of(std::string_view key) const {
     const fs::path relative(key);
     const bool below = !key.empty() && relative.is_relative() &&

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -20,23 +19,10 @@ using Cause = RemoteError::Cause;
 /// How often an object whose bytes turn out to be wrong is fetched in all.
 constexpr int max_downloads = 2;
 
-fs::path folder_of(const fs::path& file) {
-  return file.has_parent_path() ? file.parent_path() : fs::path(".");
-}
-
 // A file that is there under its own name only when it is whole.
 class Download final : public HttpSink {
  public:
-  explicit Download(const fs::path& file)
-      : file_(file), temporary_(folder_of(file) / fmt::format(".{}.{}.tmp", file.filename().string(), ::getpid())) {
-    ::unlink(temporary_.c_str());  // of a dead process that had our number
-    fd_ = Fd(file_ops().open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
-    if (!fd_) fail_write(file_, "create", errno);
-  }
-  Download(const Download&) = delete;
-  ~Download() override {
-    if (fd_) ::unlink(temporary_.c_str());
-  }
+  explicit Download(const fs::path& file) : temporary_(file), fd_(temporary_.create()) {}
 
   std::uint64_t received() const { return received_; }
 
@@ -59,7 +45,7 @@ class Download final : public HttpSink {
   }
 
   void write(ByteSpan bytes) override {
-    if (const int code = write_all(fd_.get(), bytes)) fail_write(file_, "write", code);
+    if (const int code = write_all(fd_.get(), bytes)) fail_write(temporary_.target(), "write", code);
     received_ += bytes.size();
     if (!sha256_.empty()) actual_sha256_.update(bytes);
     if (!md5_.empty()) actual_md5_.update(bytes);
@@ -67,7 +53,7 @@ class Download final : public HttpSink {
 
   void restart() {
     if (received_ > 0 && (::ftruncate(fd_.get(), 0) != 0 || ::lseek(fd_.get(), 0, SEEK_SET) != 0))
-      fail_write(file_, "write", errno);
+      fail_write(temporary_.target(), "write", errno);
     received_ = 0;
     actual_sha256_ = Sha256();
     actual_md5_.finish();
@@ -86,16 +72,13 @@ class Download final : public HttpSink {
   }
 
   void finish() {
-    if (const int code = sync_file(fd_.get())) fail_write(file_, "write to the disk", code);
-    if (const int code = file_ops().rename(temporary_.c_str(), file_.c_str()) == 0 ? 0 : errno)
-      fail_write(file_, "replace", code);
-    if (const int code = fd_.close()) fail_write(file_, "finish writing", code);
-    sync_directory(folder_of(file_));
+    if (const int code = sync_file(fd_.get())) fail_write(temporary_.target(), "write to the disk", code);
+    if (const int code = fd_.close()) fail_write(temporary_.target(), "finish writing", code);
+    temporary_.take_place();
   }
 
  private:
-  fs::path file_;
-  fs::path temporary_;
+  TemporaryFile temporary_;
   Fd fd_;
   std::uint64_t received_ = 0;
   std::uint64_t size_ = 0;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <tuple>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -75,7 +74,8 @@ std::string a_row_each(std::span<const NamedHistory> runs, const std::vector<std
   for (const std::string& name : series) columns.push_back({name, Align::right});
   TextTable table(std::move(columns));
   for (const NamedHistory& run : runs) {
-    const auto& [records, best] = std::tie(run.history.records, run.history.best);
+    const auto& records = run.history.records;
+    const auto& best = run.history.best;
     const auto is_best = [&](const HistoryRecord& record) { return best && record.step == best->step; };
     auto shown = std::ranges::find_if(records, is_best);
     const bool known = shown != records.end();

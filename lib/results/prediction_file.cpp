@@ -93,12 +93,9 @@ class CsvPredictions final : public PredictionFile {
  public:
   CsvPredictions(const fs::path& path, Contents contents) : contents_(std::move(contents)), file_(path) {
     std::string header = contents_.files.empty() ? "id" : "file";
-    std::int64_t columns = 1;
     for (const PredictedOutput& output : contents_.outputs) {
-      const std::vector<std::string> names = column_names(output);
-      columns += std::ssize(names);
       const std::string prefix = output.name.empty() ? "" : output.name + "_";
-      for (const std::string& name : names) header += "," + cell(prefix + name);
+      for (const std::string& name : column_names(output)) header += "," + cell(prefix + name);
     }
     file_.write(header + "\n");
   }

@@ -124,7 +124,7 @@ void ResultsWriter::finish(const ResultsHeader& header) {
     Json one{{"type", package.type()}};
     one.update(to_json(found));
     one["plots"] = Json::array();
-    const auto draw = [&](const std::string& what, const std::string& svg) {
+    const auto draw = [&, &name = name](const std::string& what, const std::string& svg) {
       const std::string file = fmt::format("{}_{}_{}.svg", split_, name, what);
       write_file_atomic(folder_ / file, svg);
       one["plots"].push_back(file);

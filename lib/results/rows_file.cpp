@@ -1,7 +1,6 @@
 #include "results/rows_file.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
 
@@ -22,32 +21,32 @@ namespace {
 }  // namespace
 
 struct RowsFile::File {
-  fs::path path, temporary;
+  TemporaryFile temporary;  ///< outlives what holds it open
   std::vector<Field> fields;
   Handle file, links;
   std::vector<Handle> datasets;
-  bool done = false;
+
+  File(fs::path path, std::vector<Field> fields_in) : temporary(std::move(path)), fields(std::move(fields_in)) {}
 
   template <typename Status>
   Status check(Status status, const char* action) const {
     if (status >= 0) return status;
     const int code = errno;
     const std::string why = hdf5::reason();
-    if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO) fail_io(path, action, code);
-    fail(ErrorKind::environment, "{}: cannot {}: {}", path.string(), action, why);
+    if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO) fail_write(temporary.target(), action, code);
+    fail(ErrorKind::environment, "{}: cannot {}: {}", temporary.target().string(), action, why);
   }
 };
 
-RowsFile::RowsFile(fs::path path, std::vector<Field> fields, std::int64_t rows) : file_(std::make_unique<File>()) {
+RowsFile::RowsFile(fs::path path, std::vector<Field> fields, std::int64_t rows)
+    : file_(std::make_unique<File>(std::move(path), std::move(fields))) {
   File& own = *file_;
-  own.path = std::move(path);
-  own.temporary = own.path.parent_path() / fmt::format(".{}.{}.tmp", own.path.filename().string(), ::getpid());
-  own.fields = std::move(fields);
   hdf5::prepare();
   own.links = Handle(H5Pcreate(H5P_LINK_CREATE));
   H5Pset_create_intermediate_group(own.links.get(), 1);
   errno = 0;
-  own.file = Handle(own.check(H5Fcreate(own.temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), "create"));
+  own.file =
+      Handle(own.check(H5Fcreate(own.temporary.path().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), "create"));
   for (const Field& field : own.fields) {
     std::vector<hsize_t> extents{static_cast<hsize_t>(rows)};
     for (const std::int64_t extent : field.shape) extents.push_back(static_cast<hsize_t>(extent));
@@ -58,12 +57,7 @@ RowsFile::RowsFile(fs::path path, std::vector<Field> fields, std::int64_t rows) 
   }
 }
 
-RowsFile::~RowsFile() {
-  if (file_->done) return;
-  file_->datasets.clear();
-  file_->file = Handle();
-  ::unlink(file_->temporary.c_str());
-}
+RowsFile::~RowsFile() = default;
 
 void RowsFile::add_texts(const std::string& name, const std::vector<std::string>& texts) {
   const File& own = *file_;
@@ -103,12 +97,10 @@ void RowsFile::finish() {
   own.datasets.clear();
   own.check(H5Fflush(own.file.get(), H5F_SCOPE_GLOBAL), "write");
   own.file = Handle();
-  Fd fd(::open(own.temporary.c_str(), O_RDWR | O_CLOEXEC));
-  if (!fd) fail_io(own.path, "write", errno);
-  if (const int code = sync_file(fd.get())) fail_io(own.path, "write to the disk", code);
-  if (file_ops().rename(own.temporary.c_str(), own.path.c_str()) != 0) fail_io(own.path, "replace", errno);
-  own.done = true;
-  sync_directory(own.path.parent_path());
+  const Fd fd(::open(own.temporary.path().c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) fail_write(own.temporary.target(), "write", errno);
+  if (const int code = sync_file(fd.get())) fail_write(own.temporary.target(), "write to the disk", code);
+  own.temporary.take_place();
 }
 
 }  // namespace trainctl

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "store/run_directory.h"
 
 namespace trainctl {
@@ -50,7 +51,7 @@ void CheckpointStore::prepare() {
   if (error) fail(ErrorKind::environment, "{}: cannot create the folder: {}", folder_.string(), error.message());
   if (created) sync_directory(folder_ / "..");
   if (const int count = remove_temporaries(folder_)) {
-    log::info("{}: removed {} unfinished files", folder_.string(), count);
+    log::info("{}: removed {}", folder_.string(), counted(static_cast<std::size_t>(count), "unfinished file"));
   }
 }
 

@@ -115,28 +115,23 @@ std::optional<std::string> git_commit(const fs::path& folder) {
   return packed_commit(refs, ref);
 }
 
-bool write_uncommitted(const fs::path& folder, const fs::path& patch) {
+std::optional<bool> find_uncommitted(const fs::path& folder, const std::optional<fs::path>& patch) {
   constexpr std::uintmax_t max_bytes = 4 << 20;
   std::error_code error;
-  const fs::path absolute = fs::absolute(patch, error);
-  if (error || find_program("git").empty()) return false;
+  const fs::path file = patch ? fs::absolute(*patch, error) : fs::path("/dev/null");
+  if (error || find_program("git").empty()) return {};
   // Neither a diff nor a conversion program of the repository is run.
   const Command diff{.argv = {"git", "-C", folder.string(), "diff", "--no-ext-diff", "--no-textconv", "--no-color",
-                              "--binary", "--output=" + absolute.string(), "HEAD"},
+                              "--exit-code", "--binary", "--output=" + file.string(), "HEAD"},
                      .environment = {{"GIT_OPTIONAL_LOCKS", "0"}},
                      .timeout_s = 10.0};
   const CommandEnd end = run_command(
       diff, [](std::string_view) {}, [] { return false; });
-  const auto bytes = fs::file_size(absolute, error);
-  if (error) return false;
-  if (!end.ok() || bytes == 0) {
-    fs::remove(absolute, error);
-    return false;
-  }
-  if (bytes > max_bytes)
-    write_file_atomic(absolute,
-                      fmt::format("The changes are {} bytes, more than the {} that are kept.\n", bytes, max_bytes));
-  return true;
+  const bool known = end.how == CommandEnd::How::exited && end.code <= 1, changed = known && end.code == 1;
+  if (patch && !changed) fs::remove(file, error);
+  if (patch && changed && fs::file_size(file, error) > max_bytes && !error)
+    write_file_atomic(file, fmt::format("The changes are more than the {} bytes that are kept.\n", max_bytes));
+  return known ? std::optional(changed) : std::nullopt;
 }
 
 std::map<std::string, std::string> batch_variables() {

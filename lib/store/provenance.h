@@ -13,10 +13,11 @@ std::string host_name();
 /// The commit that HEAD names in the git work tree around `folder`, read from its files; nullopt outside of one.
 std::optional<std::string> git_commit(const std::filesystem::path& folder);
 
-/// Writes what tracked files of the git work tree around `folder` have changed since HEAD to the file `patch`, as `git
-/// apply` reads it. False if nothing has, or git is missing, does not know or takes longer than 10 seconds. A patch
-/// over 4 MiB is replaced by a line that says so.
-bool write_uncommitted(const std::filesystem::path& folder, const std::filesystem::path& patch);
+/// Whether tracked files of the git work tree around `folder` have changed since HEAD; nullopt if git is missing, does
+/// not know or takes longer than 10 seconds. What has changed is written to the file `patch`, if one is named, as `git
+/// apply` reads it; a line that says so stands for more than 4 MiB.
+std::optional<bool> find_uncommitted(const std::filesystem::path& folder,
+                                     const std::optional<std::filesystem::path>& patch);
 
 /// The variables that identify a job of SLURM, PBS, LSF, HTCondor or Grid Engine. Listed by name, so that a token that
 /// such a system also passes in the environment is never among them.

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "store/json_values.h"
 #include "store/provenance.h"
 
@@ -126,8 +127,10 @@ Json start_to_json(const StartInfo& info, const fs::path& patch) {
   json["version"] = info.version;
   json["build"] = info.build;
   json["git"] = commit ? Json(*commit) : Json();
-  const bool changed = commit && write_uncommitted(folder, patch);
-  json["git_patch"] = changed ? Json(patch.filename().string()) : Json();
+  const auto changed =
+      commit ? find_uncommitted(folder, info.save_diff ? std::optional(patch) : std::nullopt) : std::nullopt;
+  json["git_changed"] = changed ? Json(*changed) : Json();
+  json["git_patch"] = changed == true && info.save_diff ? Json(patch.filename().string()) : Json();
   json["host"] = host_name();
   json["pid"] = ::getpid();
   json["device"] = info.device;
@@ -199,7 +202,7 @@ RunDirectory RunDirectory::open(const fs::path& folder) {
   }
   RunDirectory run(paths, Provisional::nothing);
   if (const int count = remove_temporaries(folder))
-    log::info("{}: removed {} unfinished files", folder.string(), count);
+    log::info("{}: removed {}", folder.string(), counted(static_cast<std::size_t>(count), "unfinished file"));
   return run;
 }
 

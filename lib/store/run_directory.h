@@ -50,6 +50,7 @@ struct StartInfo {
   std::map<std::string, std::string> libraries;  ///< name to version
   std::map<std::string, std::string> modules;    ///< the user's own: path to SHA-256
   std::map<std::string, std::string> sources;    ///< files copied to RunPaths::source(): path to SHA-256
+  bool save_diff = false;                        ///< whether what has changed since the commit is kept
   std::int64_t from_step = 0;
 };
 

@@ -185,7 +185,7 @@ std::string Blueprint::hash_of(const Graph& graph) const {
 
 void Blueprint::make_samplers() {
   for (const auto& [name, info] : data_) {
-    samplers_.emplace(name, make_sampler(spec_, name, info));
+    samplers_.emplace(name, make_sampler(spec_, name, info, trains() && name == "train"));
   }
   warn_of_shared_samples(spec_, samplers_);
   check_same_classes(data_);

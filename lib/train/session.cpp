@@ -1,6 +1,7 @@
 #include "train/session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -233,7 +234,9 @@ std::vector<Measured> Session::measure(std::string_view split, const std::vector
     at += reported.numbers;
     const double counted = samples - skipped[reported.entry];
     if (counted <= 0.0 && !reported.skipped) continue;  // of nothing there is no mean
-    values.push_back({fmt::format("{}/{}", split, reported.name), Assembly::finish(reported, own, counted)});
+    const double value = Assembly::finish(reported, own, counted);
+    const double shown = std::isnan(value) ? NAN : value;  // nobody should have to read "-nan"
+    values.push_back({fmt::format("{}/{}", split, reported.name), shown});
   }
   return values;
 }

@@ -13,7 +13,8 @@ Schema<SplitSpec> SplitSpec::schema() {
       .field("subset", &SplitSpec::subset, "Which of the samples are used; by default all.")
       .field("transforms", &SplitSpec::transforms,
              "What happens to `input`, in order; bytes have become x / 255 before.")
-      .required("batch_size", &SplitSpec::batch_size, between(1, 1 << 24), "Samples in a batch.", unit("samples"))
+      .required("batch_size", &SplitSpec::batch_size, between(1, 1 << 24), unit("samples"),
+                "Samples in a batch; of a split that is not trained on at most those that it has.")
       .field("shuffle", &SplitSpec::shuffle, "Whether each epoch visits the samples in a new order.")
       .field("sampler", &SplitSpec::sampler,
              "In which order an epoch visits the samples, and how many of them; by default as `shuffle` says.")
@@ -215,6 +216,9 @@ Schema<ExperimentSpec> ExperimentSpec::schema() {
       .field("save_source", &ExperimentSpec::save_source, resume(Resume::safe),
              "Files that a run keeps a copy of in `source`: paths, in which `*` and `?` stand for any characters of a "
              "name and `**` for any folders. At most 1000 files and 16 MiB.")
+      .field("save_diff", &ExperimentSpec::save_diff, resume(Resume::safe),
+             "Whether a run keeps, up to 4 MiB, what tracked files of the git work tree that it is started in have "
+             "changed since the commit.")
       .field("results", &ExperimentSpec::results, "What is told of the predictions when training is finished.",
              resume(Resume::safe))
       .field("remote", &ExperimentSpec::remote, resume(Resume::safe),

@@ -142,6 +142,7 @@ struct ExperimentSpec {
   std::optional<CheckpointSpec> checkpoint;
   Named<Logger> loggers;
   std::vector<Path> save_source;
+  bool save_diff = true;
   std::optional<ResultsSpec> results;
   std::optional<Component<Remote>> remote;
   OutputSpec output;

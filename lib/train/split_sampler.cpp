@@ -31,27 +31,35 @@ std::unique_ptr<Sampler> sampler_of(const ExperimentSpec& spec, const SplitSpec&
       fail(ErrorKind::data, "the dataset became shorter while it was read");
     return column;
   };
-  const Sampler::Options options{.batch_size = split.batch_size,
-                                 .shuffle = split.shuffle,
-                                 .drop_last = split.drop_last,
-                                 .seed = static_cast<std::uint64_t>(spec.seed)};
+  Sampler::Options options{.batch_size = split.batch_size,
+                           .shuffle = split.shuffle,
+                           .drop_last = split.drop_last,
+                           .seed = static_cast<std::uint64_t>(spec.seed)};
   SampleIds ids = select_ids(split, info, read);
-  if (!split.sampler) return std::make_unique<Sampler>(*ids, options);
-  const SampleOrder& order = **split.sampler;
-  std::optional<Column> values;
-  if (!order.field().empty()) values = read(order.field());
-  const OrderContext context{.ids = ids,
+  std::unique_ptr<const EpochOrder> order;
+  if (split.sampler) {
+    const SampleOrder& sampler = **split.sampler;
+    std::optional<Column> values;
+    if (!sampler.field().empty()) values = read(sampler.field());
+    order = sampler.prepare({.ids = ids,
                              .values = values ? &*values : nullptr,
                              .seed = options.seed,
-                             .update_samples = split.batch_size * (trains ? spec.trainer.accumulate : 1)};
-  return std::make_unique<Sampler>(std::move(ids), order.prepare(context), options);
+                             .update_samples = split.batch_size * (trains ? spec.trainer.accumulate : 1)});
+  } else {
+    order = split.shuffle ? shuffled(ids, options.seed) : orderly(ids);
+  }
+  // Where nothing is learnt a batch is only a part of the work, and few samples are one batch.
+  if (!trains && !split.drop_last)
+    options.batch_size = std::min(options.batch_size, std::max<std::int64_t>(1, order->samples()));
+  return std::make_unique<Sampler>(std::move(ids), std::move(order), options);
 }
 
 }  // namespace
 
-std::unique_ptr<Sampler> make_sampler(const ExperimentSpec& spec, const std::string& name, const DatasetInfo& info) {
+std::unique_ptr<Sampler> make_sampler(const ExperimentSpec& spec, const std::string& name, const DatasetInfo& info,
+                                      bool trains) {
   try {
-    return sampler_of(spec, *spec.data.find(name), name == "train", info);
+    return sampler_of(spec, *spec.data.find(name), trains, info);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::config) throw;
     fail(ErrorKind::config, "data.{}: {}", name, error.what());

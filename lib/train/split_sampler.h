@@ -12,8 +12,10 @@
 namespace trainctl {
 
 /// The sampler of the split `name`, whose data set is `info`. Reads single fields of the data where a subset or a
-/// sampler looks at them. Throws a config Error that names the split.
-std::unique_ptr<Sampler> make_sampler(const ExperimentSpec& spec, const std::string& name, const DatasetInfo& info);
+/// sampler looks at them. Batches of a split that is not trained on are no larger than it. Throws a config Error that
+/// names the split.
+std::unique_ptr<Sampler> make_sampler(const ExperimentSpec& spec, const std::string& name, const DatasetInfo& info,
+                                      bool trains);
 
 /// Warns of samples that training and another split have in common: their parts of one data set overlap.
 void warn_of_shared_samples(const ExperimentSpec& spec,

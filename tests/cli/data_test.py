@@ -283,6 +283,26 @@ class Samplers(DataTest):
         self.assertIn("data.val: the dataset has no field 'importance'", self.error("check", config, expect=3)["message"])
 
 
+class Batches(DataTest):
+    def test_larger_than_the_data(self):
+        """a batch that is larger than a split is the whole of it, but an error where it is trained on"""
+        values = {}
+        for size in [300, 301, 1 << 24]:
+            config = self.write(f"{size}.yaml", changed(SMALL, data__val__batch_size=size))
+            self.run_cli("train", config, "--output", f"run{size}")
+            values[size] = self.final_state(f"run{size}")["history"]
+            for command in ["eval", "predict"]:
+                few = ["--split", "val", "--set", "data.val.subset={range: [0, 7]}", *(["--output", "p.csv"] if command == "predict" else [])]
+                self.assertEqual(self.run_json(command, f"run{size}", *few)["samples"], 7)
+        self.assertEqual(values[301], values[300])
+        self.assertEqual(values[1 << 24], values[300])
+        for key, expected in [("data__train__batch_size", "data.train: batch_size is 501, but there are only 500 samples; lower it"),
+                              ("data__val__batch_size", "data.val: batch_size is 501, but there are only 300 samples; lower it, or drop_last leaves nothing")]:
+            config = changed(SMALL, **{key: 501}, data__val__drop_last=True)
+            for command in ["check", "train"]:
+                self.assertIn(expected, self.error(command, self.write("c.yaml", config), expect=3)["message"])
+
+
 class Subsets(DataTest):
     def test_ids_file(self):
         """the samples of a run serve another; a run whose file of samples has changed is not continued"""

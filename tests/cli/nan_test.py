@@ -155,6 +155,12 @@ class Nan(CliTest):
         self.assertGreaterEqual(values["rollbacks"], 1)
         self.assertTrue(math.isfinite(values["val/loss"]))
 
+    def test_shown(self):
+        """a validation loss that is not a number has no sign"""
+        exploding = self.write("a.yaml", changed(SMALL, optimizer={"type": "sgd", "lr": 1e30}, trainer__on_nan="skip"))
+        done = self.run_cli("train", exploding, "--output", "run", expect=5)
+        self.assertIn("val/loss nan", done.stderr)
+
     def test_another_choice(self):
         """a run that diverged goes on when on_nan is changed: the graph is not another"""
         config = self.config("stop", self.data("bad", bad={BAD}), "stop", checkpoint__every=["2 steps"])

@@ -40,7 +40,8 @@ class Source(CliTest):
         git("add", "tracked.txt")
         git("commit", "-q", "-m", "first")
         self.run_cli("train", config, "--output", "clean")
-        self.assertEqual((self.meta("clean")[0]["git_patch"], len(self.meta("clean")[0]["git"])), (None, 40))
+        start = self.meta("clean")[0]
+        self.assertEqual((start["git_changed"], start["git_patch"], len(start["git"])), (False, None, 40))
         self.assertFalse((self.folder / "clean/uncommitted.patch").exists())
         self.write("tracked.txt", "new\n")
         self.run_cli("train", config, "--output", "run")
@@ -50,6 +51,16 @@ class Source(CliTest):
         self.assertEqual((self.folder / "tracked.txt").read_text(), "new\n")
         self.run_cli("resume", "run", "--more", "1 epoch")
         self.assertEqual(self.meta("run")[1]["git_patch"], "uncommitted-2.patch")
+        # Not kept where it is not wanted, and said all the same; each start may choose.
+        self.run_cli("train", config, "--output", "none", "--set", "save_diff=false")
+        start = self.meta("none")[0]
+        self.assertEqual((start["git_changed"], start["git_patch"], len(start["git"])), (True, None, 40))
+        self.assertEqual(list((self.folder / "none").glob("uncommitted*")), [])
+        self.run_cli("resume", "none", "--more", "1 epoch", "--set", "save_diff=true")
+        self.assertEqual(self.meta("none")[1]["git_patch"], "uncommitted-2.patch")
+        git("checkout", "-q", "tracked.txt")
+        self.run_cli("train", config, "--output", "same", "--set", "save_diff=false")
+        self.assertIs(self.meta("same")[0]["git_changed"], False)
 
 
 if __name__ == "__main__":

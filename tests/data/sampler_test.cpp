@@ -104,7 +104,7 @@ TEST_CASE("positions go through an epoch and over to the next") {
 }
 
 TEST_CASE("impossible batch sizes are refused") {
-  CHECK(contains(message_of(ErrorKind::config, [] { Sampler(5, {.batch_size = 6}); }), "only 5 samples"));
+  CHECK(contains(message_of(ErrorKind::config, [] { Sampler(5, {.batch_size = 6}); }), "only 5 samples; lower it"));
   CHECK(contains(message_of(ErrorKind::config, [] { Sampler(5, {.batch_size = 0}); }), "at least 1"));
   CHECK(contains(message_of(ErrorKind::config, [] { Sampler(0, {}); }), "no samples"));
 }

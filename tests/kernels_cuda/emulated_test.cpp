@@ -4,7 +4,7 @@
 #include <sstream>
 #include <string>
 
-#include "emulation/device.h"
+#include "device/device.h"
 #include "emulation/emulation.h"
 #include "ops/bf16.h"
 #include "ops/kernel_check.h"
@@ -16,12 +16,12 @@ namespace {
 
 /// Of one case alone: test_kernels_cuda -sc='conv2d/*'
 void check_all(bool bf16, bool aligned) {
-  emulation::EmulatedDevice device;
+  const auto device = DeviceRegistry::instance().find("cuda")->open(1);
   for (const OpCase& op_case : op_cases()) {
     const auto chosen = bf16 ? in_bf16(op_case) : op_case;
     if (!chosen) continue;
     SUBCASE(chosen->full_name().c_str()) {
-      CHECK_MESSAGE((check_kernels(*chosen, {"cuda", &device, false, aligned}) > 0 || op_case.fused), "no kernel");
+      CHECK_MESSAGE((check_kernels(*chosen, {"cuda", device.get(), false, aligned}) > 0 || op_case.fused), "no kernel");
     }
   }
 }

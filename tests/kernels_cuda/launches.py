@@ -6,7 +6,7 @@
 Each FILE, named from ROOT, goes to the same place in OUTPUT_FOLDER; a .cu gets .cpp added. What C++ has no words for is changed,
 and all else, lines included, stays as it is:
 
-    kernel<<<grid, block, ...>>>(arguments)   emulation::launch("file.cu:1", [&](auto... a) { kernel(a...); }, grid, block, ...)(arguments)
+    kernel<<<grid, block, ...>>>(arguments)   emulation::launch("file.cu:1", [=](auto... a) { kernel(a...); }, grid, block, ...)(arguments)
     __shared__ float sums[8];                 static float sums[8]; emulation::poison(sums);
     extern __shared__ float4 memory[];        float4* const memory = emulation::dynamic_shared<float4>();
 
@@ -38,7 +38,7 @@ def with_launches(text, name):
         kernel = text[start:match.start()]
         place = f'"{name}:{text.count(chr(10), 0, match.start(1)) + 1}"'
         lines = "\n" * (match[0].count("\n") - match[1].count("\n"))
-        call = f"emulation::launch({place}, [&](auto... launched) {{ {kernel}(launched...); }}, {match[1]}){lines}("
+        call = f"emulation::launch({place}, [=](auto... launched) {{ {kernel}(launched...); }}, {match[1]}){lines}("
         done += text[at:start] + call
         places.append(place)
         at = match.end()

@@ -221,6 +221,14 @@ std::vector<OpCase> class_losses() {
                      Match::close,
                      8.0,
                      own_lse});
+    OpCase alone{"softmax_cross_entropy_backward",
+                 name + " without lse",
+                 nullptr,
+                 {scores, labels, scalar(smoothing), weights, left_out(), scalar(0.7)},
+                 Match::close,
+                 8.0};
+    alone.fused = true;
+    cases.push_back(std::move(alone));
     cases.push_back({"nll", name, nullptr, {log_p, labels, weights}, Match::close, 2.0});
     cases.push_back({"nll_backward", name, nullptr, {log_p, labels, weights, scalar(0.7)}, Match::zeros, 2.0});
     cases.push_back({"count_correct", name, shared(CountCorrectAttributes(1)), {scores, labels}, Match::exact});

@@ -64,6 +64,14 @@ std::vector<OpCase> class_cases() {
                      Match::close,
                      4.0 * std::max(1.0, g.range),
                      own_lse});
+    OpCase alone{"softmax_cross_entropy_backward",
+                 g.name + " without lse",
+                 nullptr,
+                 {logits, target, scalar(g.smoothing), weights, left_out(), scalar(0.7)},
+                 Match::close,
+                 4.0 * std::max(1.0, g.range)};
+    alone.fused = true;
+    cases.push_back(std::move(alone));
     cases.push_back({"nll", g.name, nullptr, {wanted_log_p, target, weights}, Match::close, 2.0});
     cases.push_back({"nll_backward", g.name, nullptr, {log_p, target, weights, scalar(0.7)}, Match::zeros, 2.0});
   }

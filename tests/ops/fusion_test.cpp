@@ -257,6 +257,18 @@ Value load(Builder& builder, Value step_of_flip) {
 
 }  // namespace
 
+TEST_CASE("the gradient of cross-entropy does not wait for the loss") {
+  Net net;
+  const Value y = net.linear("a", net.graph.input("x", {DType::f32, {4, 5}}), 6);
+  const Value loss = net.builder.apply("softmax_cross_entropy", nullptr,
+                                       {y, net.graph.input("target", {DType::i64, {4}}), net.graph.constant(0.1)})[0];
+  net.graph.output("loss", loss);
+  const Values gradients = net.builder.gradients(loss, net.parameters);
+  for (std::size_t i = 0; i < gradients.size(); ++i) net.graph.output("gradient" + std::to_string(i), gradients[i]);
+  CHECK(check_fusion(net.graph) == 1);
+  CHECK(net.graph.reader_counts()[net.graph.nodes()[1].outputs[1]] == 0);  // lse
+}
+
 TEST_CASE("a batch of images is loaded in one pass") {
   Net net;
   net.graph.output("x", load(net.builder, net.builder.step()));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "graph/interpreter.h"
 #include "program/toy.h"
@@ -44,7 +45,15 @@ RefTensor read(StateStore& store, int state) {
   return tensor;
 }
 
-/// Runs the graph twice as a program and by the interpreter, and compares every state variable after each run.
+/// All state variables, in their order.
+std::vector<std::vector<double>> read_all(StateStore& store) {
+  std::vector<std::vector<double>> all;
+  for (int i = 0; i < store.spec().size(); ++i) all.push_back(read(store, i).data);
+  return all;
+}
+
+/// Runs the graph as a program and by the interpreter, and compares every state variable after each run; then so many
+/// runs in one launch.
 Plan check_against_interpreter(Bench& bench) {
   StateStore store(bench.device, bench.spec);
   ScalarRow scalars(bench.device);
@@ -52,7 +61,8 @@ Plan check_against_interpreter(Bench& bench) {
   store.initialise(1);
   Graph original = bench.graph;  // planning may rewrite
   Program& program = set.add(plan_program(bench.graph, {.device = "toy"}));
-  for (int run = 0; run < 2; ++run) {
+  std::vector<std::vector<std::vector<double>>> after_runs;
+  for (int run = 0; run < 4; ++run) {
     Bindings bindings;
     for (int i = 0; i < bench.spec.size(); ++i) bindings.state[bench.spec[i].name] = read(store, i);
     const Interpretation expected = interpret(original, bindings);
@@ -62,6 +72,19 @@ Plan check_against_interpreter(Bench& bench) {
       const RefTensor& want = expected.new_state.at(bench.spec[update.state].name);
       for (std::int64_t i = 0; i < got.size(); ++i) REQUIRE(got[i] == doctest::Approx(want[i]).epsilon(1e-5));
     }
+    after_runs.push_back(read_all(store));
+  }
+  ToyDevice together(4);
+  StateStore again(together, bench.spec);
+  ScalarRow same(together);
+  ProgramSet other(together, again, same);
+  Program& held = other.add(program.plan());
+  for (int runs = 1; runs <= 4; ++runs) {
+    CAPTURE(runs);
+    again.initialise(1);
+    for (int run = 0; run < runs; ++run) held.run();
+    CHECK(read_all(again) == after_runs[runs - 1]);
+    CHECK(together.replayed.back() == runs * held.plan().steps.size());
   }
   return program.plan();
 }
@@ -248,6 +271,28 @@ TEST_CASE("programs of one set share an arena that grows to the largest") {
   CHECK(bench.spec[a].type.elements() == 64);
 }
 
+TEST_CASE("on a concurrent device small tensors have memory of their own, and large ones share") {
+  for (const auto& [elements, own] : {std::pair{1000, true}, {2'000'000, false}}) {
+    CAPTURE(elements);
+    Bench bench;
+    Value small = bench.graph.input("small", {DType::f32, {16}}),
+          large = bench.graph.input("x", {DType::f32, {elements}});
+    for (int i = 0; i < 8; ++i) {
+      small = bench.swapped(small);
+      large = bench.swapped(large);
+    }
+    bench.graph.output("small", small);
+    bench.graph.output("large", large);
+    const Plan plan = plan_program(bench.graph, {.device = "toy", .concurrent = true});
+    const std::size_t all = 8 * (64 + 4 * static_cast<std::size_t>(elements));
+    CHECK((plan.arena_bytes >= all) == own);
+    // The small ones wait for those before them, of which they read, and for nothing else.
+    for (const PlannedStep& step : plan.steps) {
+      if (plan.tensors[step.outputs[0]].type.elements() == 16) CHECK(step.after.size() <= 1);
+    }
+  }
+}
+
 TEST_CASE("a plan tells its peak and an op without a kernel is refused by name") {
   Bench bench;
   const Value x = bench.graph.input("x", {DType::f32, {100}});
@@ -259,4 +304,99 @@ TEST_CASE("a plan tells its peak and an op without a kernel is refused by name")
   const Value y = other.graph.input("x", {DType::f32, {100}});
   other.graph.output("y", other.axpy(y, y));
   CHECK_THROWS_WITH_AS(plan_program(other.graph, {.device = "abacus"}), doctest::Contains("toy_axpy"), Error);
+}
+
+TEST_CASE("runs are held and launched together, each with its own scalars") {
+  for (const int most : {1, 3, 8}) {
+    CAPTURE(most);
+    Bench bench;
+    ToyDevice device(most);
+    const int w = bench.declare("w", {});
+    bench.graph.update(w, bench.axpy(bench.graph.state(w), bench.graph.scalar("x")));
+    StateStore store(device, bench.spec);
+    ScalarRow scalars(device);
+    ProgramSet set(device, store, scalars);
+    Program& program = set.add(plan_program(bench.graph, {.device = "toy"}));
+    const float zero = 0.0f;
+    store.write(w, &zero);
+    double expected = 0.0;
+    for (int run = 0; run < 11; ++run) {
+      scalars.set("x", static_cast<float>(run * run));
+      program.run();
+      expected = 2.0 * expected + run * run;
+      CHECK(device.replayed.size() == static_cast<std::size_t>((run + 1) / most));
+    }
+    scalars.set("x", 1e9f);  // of a run that does not come
+    CHECK(store.read_scalar<float>(w) == expected);
+    const std::vector<std::size_t> replayed = most == 1   ? std::vector<std::size_t>(11, 1)
+                                              : most == 3 ? std::vector<std::size_t>{3, 3, 3, 2}
+                                                          : std::vector<std::size_t>{8, 3};
+    CHECK(device.replayed == replayed);
+  }
+}
+
+TEST_CASE("held runs come before whatever is asked for after them") {
+  ToyDevice device(8);
+  StateSpec spec;
+  const int w = spec.declare({"w", {DType::f32, {2, 2}}, Init::zeros()});
+  const int out = spec.declare({"out", {DType::f32, {2, 2}}, Init::zeros()});
+  Graph change(spec), look(spec);
+  Builder changing(change, context, true), looking(look, context, true);
+  change.update(w, changing.apply1("toy_axpy", nullptr, {change.state(w), change.state(w)}));
+  look.update(out, looking.apply1("toy_swapped", nullptr, {look.state(w)}));  // reads a working copy
+  StateStore store(device, spec);
+  ScalarRow scalars(device);
+  ProgramSet set(device, store, scalars);
+  Program& writer = set.add(plan_program(change, {.device = "toy"}));
+  Program& reader = set.add(plan_program(look, {.device = "toy"}));
+  const float ones[] = {1, 1, 1, 1};
+  store.write(w, ones);
+  writer.run();
+  writer.run();
+  reader.run();  // another program
+  CHECK(read(store, out).data[0] == 10.0);
+  writer.run();
+  store.write(w, ones);  // the host
+  writer.run();
+  reader.run();
+  reader.run();
+  CHECK(read(store, out).data[0] == 4.0);
+  writer.run();
+  set.reserve(set.arena_bytes() + 4096);  // other addresses
+  writer.run();
+  CHECK(read(store, w).data[0] == 27.0);
+  writer.run();
+  device.synchronize();
+  CHECK(device.replayed.back() == 1);
+  {
+    ScalarRow others(device);
+    ProgramSet other(device, store, others);
+    Graph again(spec);
+    Builder builder(again, context, true);
+    again.update(w, builder.apply1("toy_axpy", nullptr, {again.state(w), again.state(w)}));
+    Program& elsewhere = other.add(plan_program(again, {.device = "toy"}));
+    writer.run();
+    elsewhere.run();
+    CHECK(device.replayed.size() == 9);  // of the first set, not of the second
+  }
+  CHECK(read(store, w).data[0] == 243.0);  // what a set held goes with it
+}
+
+TEST_CASE("what takes long by itself is not held") {
+  ToyDevice device(8);
+  for (const auto& [elements, launches, runs] :
+       {std::tuple{16, 1, 8}, {16, 100, 5}, {16, 600, 1}, {30'000'000, 1, 5}}) {
+    CAPTURE(launches);
+    StateSpec spec;
+    const int w = spec.declare({"w", {DType::f32, {elements}}, Init::zeros()});
+    Graph graph(spec);
+    Builder builder(graph, context, true);
+    Value value = graph.state(w);
+    for (int i = 0; i < launches; ++i) value = builder.apply1("toy_axpy", nullptr, {value, value});
+    graph.update(w, value);
+    StateStore store(device, spec);
+    ScalarRow scalars(device);
+    ProgramSet set(device, store, scalars);
+    CHECK(set.add(plan_program(graph, {.device = "toy"})).runs_together() == runs);
+  }
 }

@@ -1,7 +1,6 @@
 // A toy device with ops of its own, for testing plans and programs without any real kernel.
 #pragma once
 
-#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -11,44 +10,44 @@
 #include "graph/builder.h"
 #include "graph/builtin.h"
 #include "graph/op.h"
+#include "worst_order.h"
 
 namespace toy {
 
 using namespace trainctl;
 
-/// Memory from the heap, zeroed. Launches run in the worst order that `after` allows: always the last one that waits
-/// for nothing, so that what a plan forgets to order comes out wrong.
+/// Memory from the heap, zeroed. Launches run in the worst order that `after` allows.
 class ToyDevice : public Device {
  public:
+  explicit ToyDevice(int most_runs = 1) : most_runs_(most_runs) {}
+  /// How many launches each replay that was run has had.
+  std::vector<std::size_t> replayed;
+
   std::string_view name() const override { return "toy"; }
   std::string description() const override { return "toy"; }
   void* allocate(std::size_t bytes) override {
     return std::memset(::operator new(bytes, std::align_val_t(64)), 0, bytes);
   }
   void release(void* memory) noexcept override { ::operator delete(memory, std::align_val_t(64)); }
-  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void synchronize() override {}
+  void do_upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void do_download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void do_synchronize() override {}
+  int most_runs() const override { return most_runs_; }
   std::unique_ptr<Replay> record(std::vector<BoundLaunch> launches) override {
     struct Loop final : Replay {
+      ToyDevice& device;
       std::vector<BoundLaunch> launches;
+      Loop(ToyDevice& on, std::vector<BoundLaunch> all) : device(on), launches(std::move(all)) {}
       void run() override {
-        std::vector<bool> done(launches.size());
-        const auto ready = [&](const BoundLaunch& launch) {
-          return std::ranges::all_of(launch.after, [&](int earlier) { return done[earlier]; });
-        };
-        for (std::size_t count = 0; count < launches.size(); ++count) {
-          std::size_t next = launches.size() - 1;
-          while (done[next] || !ready(launches[next])) --next;
-          launches[next].launch->run(launches[next].arguments);
-          done[next] = true;
-        }
+        device.replayed.push_back(launches.size());
+        test::in_worst_order(launches, [&](std::size_t i) { launches[i].launch->run(launches[i].arguments); });
       }
     };
-    auto loop = std::make_unique<Loop>();
-    loop->launches = std::move(launches);
-    return loop;
+    return std::make_unique<Loop>(*this, std::move(launches));
   }
+
+ private:
+  int most_runs_;
 };
 
 /// y = 2 a + b, of any rank: stands for an elementwise op.

@@ -129,7 +129,7 @@ TEST_CASE("meta.json keeps every start and how it ended") {
   ::setenv("SLURM_JOB_ID", "4711", 1);
   ::setenv("SLURM_JWT", "secret-token", 1);
   run.record_start(
-      {"train", {"trainctl", "train", "a.yaml"}, "0.1.0", "release", "cpu", 2, {{"HDF5", "1.10.8"}}, {}, {}, 0});
+      {"train", {"trainctl", "train", "a.yaml"}, "0.1.0", "release", "cpu", 2, {{"HDF5", "1.10.8"}}, {}, {}, true, 0});
   ::unsetenv("SLURM_JOB_ID");
   ::unsetenv("SLURM_JWT");
   CHECK(read_status(run.paths()).status == "running");

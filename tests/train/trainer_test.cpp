@@ -10,71 +10,17 @@
 #include "base/signals.h"
 #include "base/temp_folder.h"
 #include "cuda.h"
-#include "schema/resolve.h"
-#include "source_dir.h"
+#include "train/run.h"
 
 using namespace trainctl;
+using namespace trainctl::test;
 
 namespace {
-
-const std::filesystem::path golden = test::source_dir() / "tests" / "golden";
-
-/// An experiment on the golden data, trained or resumed in `folder`.
-struct Run {
-  ExperimentSpec spec;
-  std::unique_ptr<Blueprint> blueprint;
-  std::unique_ptr<Session> session;
-  std::unique_ptr<Trainer> trainer;
-
-  Run(Device& device, const std::filesystem::path& folder, const char* name, std::vector<std::string> set,
-      Observer& observer) {
-    std::filesystem::create_directories(folder);
-    spec =
-        parse<ExperimentSpec>(load_spec(golden / (std::string(name) + ".yaml"), {.set = std::move(set), .unset = {}}));
-    std::map<std::string, DatasetInfo> data{{"train", spec.data.train.dataset->describe()}};
-    std::vector<std::string> splits{"train"};
-    if (spec.data.val) {
-      data.emplace("val", spec.data.val->dataset->describe());
-      splits.emplace_back("val");
-    }
-    blueprint = std::make_unique<Blueprint>(spec, data);
-    session = std::make_unique<Session>(device, *blueprint, splits);
-    trainer = std::make_unique<Trainer>(
-        *session, RunPaths{folder}, SnapshotFacts{.experiment_yaml = "x: 1\n", .data_digest = {}, .choices_json = {}},
-        observer);
-  }
-
-  std::vector<float> weights() {
-    std::vector<float> all;
-    for (int i = 0; i < blueprint->state().size(); ++i) {
-      const StateVariable& variable = blueprint->state()[i];
-      if (!variable.trainable && !variable.name.starts_with("average/")) continue;
-      std::vector<float> values(blueprint->state()[i].type.elements());
-      session->state().read(i, values.data());
-      all.insert(all.end(), values.begin(), values.end());
-    }
-    return all;
-  }
-};
-
-/// Asks for a stop after so many updates, as a signal would.
-struct StopAfter final : Observer {
-  std::int64_t updates;
-  explicit StopAfter(std::int64_t n) : updates(n) {}
-  void step(const Position& at) override {
-    if (at.step == updates) ::raise(SIGUSR1);
-  }
-};
 
 Device& cpu() {
   static const auto device = DeviceRegistry::instance().find("cpu")->open(2);
   return *device;
 }
-
-const std::vector<std::string> with_validation{
-    "trainer.max=40 steps", "data.train.shuffle=true", "metrics.accuracy={}",
-    "data.val={dataset: {type: npy, input: " + (golden / "data/images.npy").string() +
-        ", target: " + (golden / "data/labels.npy").string() + ", classes: 10}, batch_size: 100}"};
 
 /// Stops a run after different numbers of updates, and compares what resuming gives with a run that went through.
 void check_exact_resume(Device& device, const std::string& precision) {
@@ -146,7 +92,7 @@ TEST_CASE("a run stopped at any update and resumed has the bits and the history 
 }
 
 TEST_CASE("a run stopped at any update and resumed has the bits and the history of one that was not (cuda)") {
-  Device* device = test::cuda_device();
+  Device* device = cuda_device();
   if (!device) return;
   for (const char* precision : {"fp32", "tf32", "bf16"}) {
     SUBCASE(precision) {
@@ -225,7 +171,7 @@ TEST_CASE("a run that a policy has ended, stopped while its averages are made re
 }
 
 TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
-  Device* device = test::cuda_device();
+  Device* device = cuda_device();
   if (!device) return;
   const testing::TempFolder folder;
   Observer observer;
@@ -234,7 +180,7 @@ TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
   REQUIRE(straight.trainer->run().finished);
   const auto where = folder.path() / "moving";
   Device* devices[] = {&cpu(), device, &cpu()};
-  for (const std::int64_t at : {10, 25, 40}) {
+  for (const std::int64_t at : {10, 25, 41}) {  // the last goes to the end
     signals::install();
     StopAfter stop(at);
     Run part(*devices[at / 15], where, "cnn_adam", with_validation, stop);
@@ -244,10 +190,18 @@ TEST_CASE("a run begun on the CPU goes on on the GPU, and back (cuda)") {
       part.trainer->resume(CheckpointStore(RunPaths{where}.checkpoints()).newest_valid()->reader);
     part.trainer->run();
     signals::reset();
-    CHECK(part.trainer->host().position.step == at);
+    CHECK(part.trainer->host().position.step == std::min<std::int64_t>(at, 40));
     if (at < 40) continue;
-    const auto a = part.weights(), b = straight.weights();
-    for (std::size_t i = 0; i < a.size(); ++i) REQUIRE(a[i] == doctest::Approx(b[i]).epsilon(1e-3).scale(0.1));
+    // Not its weights: the gradient of a bias before a batch norm is rounding alone, which Adam makes as large as any.
+    const auto& expected = straight.trainer->history().records;
+    const auto& records = part.trainer->history().records;
+    REQUIRE(records.size() == expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      for (const auto& [name, value] : expected[i].values) {
+        const double near = name.ends_with("accuracy") ? 0.02 : 2e-3;  // a few samples may fall on the other side
+        CHECK_MESSAGE(find_value(records[i].values, name).value() == doctest::Approx(value).epsilon(near), name);
+      }
+    }
   }
 }
 

@@ -15,7 +15,10 @@ std::optional<KernelPlan> plan_class_loss(const KernelRequest& request) {
   KernelPlan plan = row_major_plan(request);
   if (request.op == "softmax_cross_entropy")
     plan.workspace_bytes = (request.inputs[1]->elements() / loss_block + 1) * 2 * sizeof(double);
-  if (request.op == "softmax_cross_entropy_backward") plan.in_place = {{0, 0}};
+  if (request.op == "softmax_cross_entropy_backward") {
+    if (!request.has(4)) return std::nullopt;
+    plan.in_place = {{0, 0}};
+  }
   return plan;
 }
 

@@ -1,4 +1,4 @@
-// All that trainctl uses of oneDNN, in its own terms; the library's headers stay in onednn.cpp.
+// All that trainctl uses of oneDNN, in its own terms; the library's headers stay in onednn.cpp and memory_desc.h.
 #pragma once
 
 #include <cstddef>

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <variant>
 
@@ -96,6 +97,9 @@ struct Csv final : Dataset {
   DatasetInfo describe() const override { return load().info(); }
   Table load() const override;
   Component<Dataset> inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const override;
+  /// Sets where `other`, a file without a header, has the input's columns and those of its fields: at the places of the
+  /// training data or, if it has no others, in the same order.
+  void place_columns(Csv& other, std::size_t inputs) const;
 };
 
 // Gives numbers to the class labels of a column as they come.
@@ -260,25 +264,30 @@ class ColumnReader {
   ClassColumn labels_;
 };
 
+/// The columns of the input: `features`, or all that nothing else names.
+std::vector<std::size_t> input_columns(const Csv& csv, const std::vector<std::string>& names, std::size_t width) {
+  std::vector<std::size_t> inputs = find_columns(csv.path, csv.features, names, width);
+  if (inputs.empty()) {
+    std::vector<bool> used(width, false);
+    for (const std::size_t i : find_columns(csv.path, csv.target, names, width)) used[i] = true;
+    for (const auto& [name, field] : csv.fields)
+      for (const std::size_t i : find_columns(csv.path, field.columns, names, width)) used[i] = true;
+    for (std::size_t i = 0; i < width; ++i)
+      if (!used[i]) inputs.push_back(i);
+  }
+  if (inputs.empty()) fail(ErrorKind::config, "{}: no column is left for the input", csv.path.string());
+  return inputs;
+}
+
 /// Input, target and the others, for a file whose columns have these names.
 std::vector<ColumnReader> field_readers(const Csv& csv, const std::vector<std::string>& names, std::size_t width) {
-  std::vector<bool> used(width, false);
-  const auto find = [&](const std::vector<ColumnName>& wanted) {
-    std::vector<std::size_t> found = find_columns(csv.path, wanted, names, width);
-    for (const std::size_t i : found) used[i] = true;
-    return found;
-  };
   std::vector<ColumnReader> readers;
-  if (const auto targets = find(csv.target); !targets.empty())
-    readers.emplace_back("target", targets, csv.task, csv.classes, names);
+  const auto find = [&](const std::vector<ColumnName>& wanted) { return find_columns(csv.path, wanted, names, width); };
+  readers.emplace_back("input", input_columns(csv, names, width), CsvTask::regression, std::vector<std::string>{},
+                       names);
+  if (!csv.target.empty()) readers.emplace_back("target", find(csv.target), csv.task, csv.classes, names);
   for (const auto& [name, field] : csv.fields)
     readers.emplace_back(name, find(field.columns), field.task, field.classes, names);
-
-  std::vector<std::size_t> inputs = find_columns(csv.path, csv.features, names, width);
-  for (std::size_t i = 0; csv.features.empty() && i < width; ++i)
-    if (!used[i]) inputs.push_back(i);
-  if (inputs.empty()) fail(ErrorKind::config, "{}: no column is left for the input", csv.path.string());
-  readers.emplace(readers.begin(), "input", inputs, CsvTask::regression, std::vector<std::string>{}, names);
   return readers;
 }
 
@@ -304,18 +313,56 @@ Table Csv::load() const {
   return {samples, std::move(columns)};
 }
 
+/// Columns of the training data, of which `inputs` are named neither by `target` nor by `fields`.
+std::size_t width_of(const Csv& csv, std::size_t inputs) {
+  std::vector<ColumnName> named = csv.target;
+  for (const auto& [name, field] : csv.fields) named.insert(named.end(), field.columns.begin(), field.columns.end());
+  // A column may be named several times, and counted from either end.
+  for (std::size_t others = named.size(); others > 0; --others) {
+    const auto found = find_columns(csv.path, named, {}, inputs + others);
+    if (std::set(found.begin(), found.end()).size() == others) return inputs + others;
+  }
+  return inputs + named.size();
+}
+
+void Csv::place_columns(Csv& other, std::size_t inputs) const {
+  std::vector<CsvCell> row;
+  if (!CsvReader(other.path, delimiter.front()).next(row)) return;  // load() tells that
+  const std::size_t whole = width_of(*this, inputs);
+  std::vector<std::vector<std::size_t>> columns{input_columns(*this, {}, whole)};
+  for (const auto& [name, field] : other.fields) columns.push_back(find_columns(path, field.columns, {}, whole));
+  std::set<std::size_t> given;
+  for (const auto& of_field : columns) given.insert(of_field.begin(), of_field.end());
+  if (row.size() != whole && row.size() != given.size()) {
+    fail(ErrorKind::data,
+         "{}: has {} columns and no header; give it the {} that the model is given, or all {} of the training data",
+         other.path.string(), row.size(), given.size(), whole);
+  }
+  const auto placed = [&](const std::vector<std::size_t>& of_field) {
+    std::vector<ColumnName> out;
+    for (const std::size_t i : of_field)
+      out.emplace_back(row.size() == whole ? static_cast<std::int64_t>(i)
+                                           : std::distance(given.begin(), given.find(i)));
+    return out;
+  };
+  other.features = placed(columns.front());
+  for (std::size_t i = 0; i < other.fields.items.size(); ++i)
+    other.fields.items[i].second.columns = placed(columns[i + 1]);
+}
+
 Component<Dataset> Csv::inputs_at(const std::filesystem::path& place, const std::vector<Field>& inputs) const {
   auto other = std::make_unique<Csv>(*this);
   other->path.value = place;
   other->target.clear();
   other->fields = {};
   for (const Field& field : inputs) {
-    if (field.name == "input") {
-      if (!field.columns.empty()) other->features = {field.columns.begin(), field.columns.end()};
-    } else if (const CsvField* own = fields.find(field.name)) {
-      other->fields.items.emplace_back(field.name, *own);
-    }
+    if (const CsvField* own = fields.find(field.name)) other->fields.items.emplace_back(field.name, *own);
   }
+  const auto input = std::ranges::find(inputs, "input", &Field::name);
+  if (input != inputs.end() && !input->columns.empty())
+    other->features = {input->columns.begin(), input->columns.end()};
+  else if (input != inputs.end() && !header && features.empty())
+    place_columns(*other, static_cast<std::size_t>(input->shape.elements()));
   return {"csv", std::move(other)};
 }
 

@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "base/signals.h"
 #include "data/dataset.h"
+#include "data/word_stream.h"
 #include "schema/schema.h"
 
 namespace trainctl {
@@ -23,15 +24,9 @@ namespace {
 // Words of one stream and sample, in pairs, as uniform or normal numbers.
 class Random {
  public:
-  Random(std::uint64_t stream, std::int64_t sample) : stream_(stream), sample_(static_cast<std::uint32_t>(sample)) {}
+  Random(std::uint64_t stream, std::int64_t sample) : words_(stream, 0, static_cast<std::uint32_t>(sample)) {}
 
-  std::uint32_t word() {
-    if (used_ == 4) {
-      block_ = random_block(stream_, 0, sample_, counter_++);
-      used_ = 0;
-    }
-    return block_.word[used_++];
-  }
+  std::uint32_t word() { return words_.next(); }
 
   // Nearly standard normal: the sum of twelve uniform 16-bit numbers (Irwin-Hall), centred. Only integers and one exact
   // scaling, so the bits are the same on every machine.
@@ -46,11 +41,7 @@ class Random {
   }
 
  private:
-  std::uint64_t stream_;
-  std::uint32_t sample_;
-  Words4 block_{};
-  std::uint32_t counter_ = 0;
-  int used_ = 4;
+  WordStream words_;
 };
 
 /// Samples made up from a seed, the same on every machine.

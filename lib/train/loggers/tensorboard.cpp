@@ -91,8 +91,8 @@ struct TensorBoard final : Logger {
       constexpr std::string_view prefix = "parameters/";
       if (!spec[root].name.starts_with(prefix)) continue;
       const std::string group = spec[root].name.substr(prefix.size());
-      const std::vector<float> weights = read(store, spec[root].name);
-      const std::vector<float> gradients = read(store, (accumulated ? "accumulated/" : "gradients/") + group);
+      const std::vector<float> weights = store.floats(spec[root].name);
+      const std::vector<float> gradients = store.floats((accumulated ? "accumulated/" : "gradients/") + group);
       for (const int member : spec.members(root)) {
         const StateVariable& variable = spec[member];
         const std::string name = variable.name.substr(variable.name.find('/') + 1);
@@ -120,14 +120,6 @@ struct TensorBoard final : Logger {
   }
 
  private:
-  static std::vector<float> read(const StateStore& store, const std::string& name) {
-    const int state = store.spec().find(name);
-    if (state < 0) return {};
-    std::vector<float> values(store.spec()[state].type.elements());
-    store.read(state, values.data());
-    return values;
-  }
-
   /// Cuts this run's files back, oldest first, and removes those with nothing left.
   void cut_back(const Reach& to) {
     std::vector<fs::path> files;

@@ -61,7 +61,7 @@ struct GradientStatistics final : Policy {
     for (const Part& part : parts_) {
       if (part.group != group) {
         group = part.group;
-        gradients = read(store, (accumulated ? "accumulated/" : "gradients/") + group);
+        gradients = store.floats((accumulated ? "accumulated/" : "gradients/") + group);
       }
       if (gradients.empty()) continue;
       for (std::int64_t i = 0; i < part.elements; ++i) {
@@ -103,15 +103,6 @@ struct GradientStatistics final : Policy {
     std::int64_t elements;
     std::size_t name;  ///< index
   };
-  /// A group's flat gradients; zeros as long as no update has made any.
-  static std::vector<float> read(const StateStore& store, const std::string& name) {
-    const int state = store.spec().find(name);
-    if (state < 0) return {};
-    std::vector<float> values(store.spec()[state].type.elements());
-    store.read(state, values.data());
-    return values;
-  }
-
   std::vector<std::string> names_;  ///< "/0.weight", or "" for all
   std::vector<Part> parts_;
   std::vector<double> norms_;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "cuda_runtime.h"
+#include "runtime.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -113,7 +114,6 @@ struct alignas(128) SharedLine {
   std::byte bytes[128];
 };
 std::vector<SharedLine> shared_memory;
-EmulatedStream* const only_stream = reinterpret_cast<EmulatedStream*>(&home);
 
 int thread_count() {
   return static_cast<int>(block.threads.size());
@@ -122,6 +122,11 @@ int thread_count() {
 /// The i-th number below `count` in the order in which things are run.
 std::int64_t ordered(std::int64_t i, std::int64_t count) {
   return backwards ? count - 1 - i : i;
+}
+
+/// Changes from number to number, without a period.
+bool odd(std::int64_t number) {
+  return std::popcount(static_cast<std::uint64_t>(number)) % 2 != 0;
 }
 
 /// How often launches have been run.
@@ -239,22 +244,16 @@ void run_block(int threads) {
   throw std::runtime_error(fmt::format("{}: {}", site, why));
 }
 
-void check_launch(const char* site, dim3 grid, dim3 size, std::size_t shared_bytes, cudaStream_t stream) {
+void check_launch(const char* site, dim3 grid, dim3 size, std::size_t shared_bytes) {
   const auto within = [](dim3 extents, unsigned x, unsigned y, unsigned z) {
     return extents.x >= 1 && extents.x <= x && extents.y >= 1 && extents.y <= y && extents.z >= 1 && extents.z <= z;
   };
   if (!within(grid, 0x7FFFFFFF, 65535, 65535)) refuse(site, "there is no such grid");
   if (!within(size, 1024, 1024, 64) || size.x * size.y * size.z > 1024) refuse(site, "there is no such block");
   if (shared_bytes > allowed_shared) refuse(site, "more shared memory than cudaFuncSetAttribute has allowed");
-  if (stream != only_stream) refuse(site, "not on the device's stream");
 }
 
-}  // namespace
-
-void run(const char* site, dim3 grid, dim3 size, std::size_t shared_bytes, cudaStream_t stream,
-         const std::function<void()>& thread) {
-  runs()[site] += 1;
-  check_launch(site, grid, size, shared_bytes, stream);
+void run_grid(const char* site, dim3 grid, dim3 size, std::size_t shared_bytes, const std::function<void()>& thread) {
   gridDim = grid;
   blockDim = size;
   block.body = &thread;
@@ -275,6 +274,20 @@ void run(const char* site, dim3 grid, dim3 size, std::size_t shared_bytes, cudaS
     fibers.clear();  // threads wait on them
     refuse(site, fmt::format("block ({}, {}, {}): {}", blockIdx.x, blockIdx.y, blockIdx.z, block.failure));
   }
+}
+
+}  // namespace
+
+void run(const char* site, dim3 grid, dim3 size, std::size_t shared_bytes, cudaStream_t stream,
+         std::function<void()> thread) {
+  const std::lock_guard lock(mutex());
+  check_launch(site, grid, size, shared_bytes);
+  std::int64_t& count = runs()[site];
+  const cudaError_t status = enqueue(stream, [=, &count] {
+    backwards = odd(++count);
+    run_grid(site, grid, size, shared_bytes, thread);
+  });
+  if (status != cudaSuccess) refuse(site, "not on a stream of the device's");
 }
 
 Launches::Launches(std::initializer_list<const char*> sites) {
@@ -338,14 +351,6 @@ Exchanged exchange(std::uint32_t lanes, std::uint64_t value, int source, const P
   return self.exchanged;
 }
 
-cudaStream_t stream() {
-  return only_stream;
-}
-
-void turn_round() {
-  backwards = !backwards;
-}
-
 std::string launches_not_run() {
   std::string sites;
   for (const auto& [site, count] : runs()) {
@@ -361,22 +366,3 @@ cudaError_t allow_shared(int bytes) {
 }
 
 }  // namespace emulation
-
-cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
-  *memory = std::malloc(bytes);
-  return *memory ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-cudaError_t cudaFree(void* memory) {
-  std::free(memory);
-  return cudaSuccess;
-}
-cudaError_t cudaMemset(void* memory, int value, std::size_t bytes) {
-  std::memset(memory, value, bytes);
-  return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-  return cudaSuccess;
-}
-cudaError_t cudaGetLastError() {
-  return cudaSuccess;
-}

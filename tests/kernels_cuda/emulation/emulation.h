@@ -1,7 +1,7 @@
 // CUDA kernels run on the host: blocks one after another, the threads of a block as fibers that take turns where they
 // wait for each other. What the language of device code leaves open is made to matter: the order of threads and blocks
-// can be turned round, shared memory holds garbage at first, and a thread goes on alone for as long as nothing makes it
-// wait, so that a barrier that is missing shows.
+// is turned round from run to run, shared memory holds garbage at first, and a thread goes on alone for as long as
+// nothing makes it wait, so that a barrier that is missing shows.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -20,16 +20,17 @@ using Place = std::source_location;
 
 // ---- what sources of device code are turned into -------------------------------------------------------------------
 
-/// Runs thread() for each thread of the grid. Throws where CUDA would refuse the launch, where threads wait for each
-/// other in vain, and for what CUDA leaves undefined. `site` is the launch's file and line.
+/// Enqueues that thread() is run for each thread of the grid. Throws where CUDA would refuse the launch, and, when its
+/// turn comes, where threads wait for each other in vain and for what CUDA leaves undefined. `site` is the launch's
+/// file and line.
 void run(const char* site, dim3 grid, dim3 block, std::size_t shared_bytes, cudaStream_t stream,
-         const std::function<void()>& thread);
+         std::function<void()> thread);
 
 /// kernel<<<grid, block, shared_bytes, stream>>> as a function of the kernel's arguments.
 template <typename Kernel>
 auto launch(const char* site, const Kernel& kernel, dim3 grid, dim3 block, std::size_t shared_bytes = 0,
             cudaStream_t stream = nullptr) {
-  return [=](auto... arguments) { run(site, grid, block, shared_bytes, stream, [&] { kernel(arguments...); }); };
+  return [=](auto... arguments) { run(site, grid, block, shared_bytes, stream, [=] { kernel(arguments...); }); };
 }
 
 /// The launches that a file has.
@@ -67,12 +68,6 @@ struct Exchanged {
 Exchanged exchange(std::uint32_t lanes, std::uint64_t value, int source, const Place& place);
 
 // ---- what tests do --------------------------------------------------------------------------------------------------
-
-/// The only stream to which launches may go.
-cudaStream_t stream();
-
-/// Turns round the order in which blocks, and the threads of a block, are run.
-void turn_round();
 
 /// Launches of the sources that have never been run, "file.cu:1 file.cu:2".
 std::string launches_not_run();
