@@ -32,10 +32,6 @@ std::unique_ptr<trainctl::Replay> EmulatedDevice::record(std::vector<trainctl::B
 
 namespace trainctl::cuda {
 
-void check(cudaError_t status, const char* what) {
-  require(status == cudaSuccess, what);
-}
-
 int multiprocessors() {
   return 3;
 }
