@@ -6,7 +6,7 @@
 
 namespace trainctl {
 
-ScalarRow::ScalarRow(Device& device) : device_(device), memory_(device, 8 * capacity), row_(capacity) {}
+ScalarRow::ScalarRow(Device& device) : device_(device), memory_(device, memory_bytes(device)), row_(capacity) {}
 
 int ScalarRow::slot(std::string_view name) {
   if (const auto found = slots_.find(name); found != slots_.end()) return found->second;

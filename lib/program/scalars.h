@@ -1,6 +1,7 @@
 // The numbers that change from step to step, as one row in device memory.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -18,6 +19,8 @@ class ScalarRow {
  public:
   static constexpr int capacity = 512;
   explicit ScalarRow(Device& device);
+  /// Bytes that the row takes on a device.
+  static std::size_t memory_bytes(const Device&) { return 8 * capacity; }
 
   /// Slot of a scalar, given out when first asked for. An environment Error beyond `capacity`.
   int slot(std::string_view name);
