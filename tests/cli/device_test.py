@@ -15,7 +15,13 @@ class ToyGpu(CliTest):
         (self.folder / "y.npy").write_bytes(npy([203], "<i8", [(i * i) % 4 for i in range(203)]))
         dataset = {"type": "npy", "input": "x.npy", "target": "y.npy", "classes": 4}
         self.config = self.write("arrays.yaml", changed(
-            SMALL, data={"train": {"dataset": dataset, "batch_size": 7, "shuffle": True}, "val": {"dataset": dataset, "batch_size": 10}},
+            SMALL, data={"train": {"dataset": dataset, "batch_size": 7, "shuffle": True}, "val": {"dataset": dataset, "batch_size": 10},
+                         "standardize": {"input": {"per": "channel"}}},
+            loss={"type": "cross_entropy", "class_weights": [1, 2, 3, 4]},
+            policies={"rate": {"type": "cosine", "target": "optimizer.lr", "warmup": "5 steps"}, "norms": {"type": "gradient_statistics"},
+                      "plateau": {"type": "reduce_on_plateau", "target": "optimizer.lr", "monitor": "val/loss", "mode": "min", "patience": 1},
+                      "cycle": {"type": "one_cycle", "target": "loss.label_smoothing"}},
+            averages={"ema": {"decay": 0.9}}, trainer__evaluate="ema",
             trainer__log_every="5 steps", checkpoint__every=["7 steps"]))
         self.samples = 203 * (8 * 4 + 8)  # bytes of a split
 
@@ -63,11 +69,11 @@ class ToyGpu(CliTest):
             if name != "files":
                 self.assert_same_end(name, reference, name)
             self.assertEqual(self.final_state(name)["arrays"], reference["arrays"])
-        self.run_cli("train", self.config, "--device", "cuda", "--output", "mixed", "--set", "trainer.max=9 steps", env=self.on(none))
-        for memory, end in (whole, "17 steps"), (one, "40 steps"), (none, "3 epochs"):
-            done = self.run_cli("resume", "mixed", "--device", "cuda", "--set", f"trainer.max={end}", env=self.on(memory))
-            self.assertNotIn("not compared", done.stderr)  # the host still holds all samples
-        self.assertEqual(self.final_state("mixed")["arrays"], reference["arrays"])
+        self.error("train", self.config, "--device", "cuda", "--output", "mixed", expect=6, env=self.on(none, runs=20))
+        for memory, runs in (whole, 30), (none, 45), (one, None):
+            done = self.run_cli("resume", "mixed", "--device", "cuda", expect=6 if runs else 0, env=self.on(memory, runs))
+            self.assertNotIn("not compared", done.stderr)  # the host holds all samples each time
+        self.assert_same_end("mixed", reference)
 
     def test_full(self):
         """a plan that does not fit is told with its size and the device's, and no run directory is left"""

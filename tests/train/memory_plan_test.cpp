@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/temp_folder.h"
+#include "cuda.h"
 #include "schema/resolve.h"
 #include "source_dir.h"
 #include "toy_gpu.h"
@@ -181,6 +182,20 @@ TEST_CASE("what does not fit beside the programs is brought batch by batch, with
     CHECK_THROWS_WITH_AS(prepare_blueprint(spec, data_of(spec), gpu), doctest::Contains("the plan takes"), Error);
     CHECK(gpu.peak_bytes() == 0);
   }
+}
+
+TEST_CASE("a GPU gives the same bits wherever data lie, and takes the memory that is planned (cuda)") {
+  if (!test::cuda_device()) return;
+  std::vector<Trained> runs;
+  for (const auto& more : {std::vector<std::string>(), std::vector<std::string>{"data.memory_limit=0"}}) {
+    const auto device = DeviceRegistry::instance().find("cuda")->open(1);
+    runs.push_back(train(*device, spec_of("cnn_adam", more)));
+    CHECK(device->peak_bytes() == runs.back().memory.total());
+  }
+  CHECK_FALSE(runs[0].placements.at("train").streams());
+  CHECK(runs[1].placements.at("train").places == 2);
+  CHECK(runs[0].weights == runs[1].weights);
+  CHECK(runs[0].graph_hash == runs[1].graph_hash);
 }
 
 TEST_CASE("samples that only the device holds come there piece by piece") {
