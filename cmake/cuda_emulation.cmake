@@ -10,7 +10,8 @@ add_custom_command(OUTPUT ${translated_code} DEPENDS ${emulated}/launches.py ${d
                    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} COMMENT "Making C++ of CUDA")
 
 file(GLOB emulation_sources CONFIGURE_DEPENDS ${emulated}/emulation/*.cpp)
-add_library(kernels_cuda_emulated OBJECT ${translated_code} ${emulation_sources} kernels/cuda/device.cpp kernels/cuda/linear.cpp)
+add_library(kernels_cuda_emulated OBJECT ${translated_code} ${emulation_sources} kernels/cuda/device.cpp kernels/cuda/errors.cpp
+            kernels/cuda/linear.cpp kernels/cuda/upload_queue.cpp)
 target_compile_definitions(kernels_cuda_emulated PRIVATE TRAINCTL_BUILD_ID="${TRAINCTL_BUILD_ID}")
 target_include_directories(kernels_cuda_emulated PUBLIC ${emulated}/emulation
                            PRIVATE ${translated} lib ${PROJECT_SOURCE_DIR})

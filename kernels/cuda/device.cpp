@@ -10,6 +10,7 @@
 
 #include "device/module.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/cuda/upload_queue.h"
 
 namespace trainctl::cuda {
 namespace {
@@ -122,20 +123,6 @@ class UploadRing {
   int next_ = 0;
 };
 
-struct Event {
-  Event() { check(cudaEventCreate(&handle), "creating an event"); }
-  Event(const Event&) = delete;
-  Event& operator=(const Event&) = delete;
-  ~Event() { cudaEventDestroy(handle); }
-  cudaEvent_t handle = nullptr;
-};
-
-cudaStream_t new_stream() {
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
-  return stream;
-}
-
 class CudaDevice final : public Device {
  public:
   explicit CudaDevice(int threads) : threads_(threads), stream_(new_stream()) {}
@@ -158,6 +145,18 @@ class CudaDevice final : public Device {
   int threads() const override { return threads_; }
   bool reduced_precision() const override { return true; }
   std::size_t peak_bytes() const override { return peak_bytes_; }
+
+  /// Some is kept back for what the driver and the libraries take when they are first used: kernels' code, captured
+  /// graphs.
+  std::optional<DeviceMemory> memory() const override {
+    constexpr std::size_t kept_back = std::size_t{512} << 20;
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "asking for the device's memory");
+    return DeviceMemory{.free = free - std::min(free, kept_back), .total = total};
+  }
+  std::unique_ptr<UploadQueue> upload_queue(std::span<std::byte> host, int places) override {
+    return std::make_unique<CudaUploadQueue>(host, places, stream_.handle);
+  }
 
   void* allocate(std::size_t bytes) override {
     void* memory = nullptr;
@@ -289,41 +288,6 @@ class CudaDriver final : public DeviceDriver {
 const RegisterDevice<CudaDriver> registered;
 
 }  // namespace
-
-void check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
-  const std::string text =
-      fmt::format("CUDA, while {}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status));
-  switch (status) {
-    case cudaErrorMemoryAllocation:
-      fail(ErrorKind::environment, "{}; use a smaller batch or model, or a GPU with more memory", text);
-    case cudaErrorNoKernelImageForDevice:
-    case cudaErrorInvalidKernelImage:
-    case cudaErrorUnsupportedPtxVersion:
-      fail(ErrorKind::environment,
-           "{}; this build has code for sm_80 and sm_90, and PTX for newer ones; use another "
-           "GPU, or --device cpu",
-           text);
-    case cudaErrorDevicesUnavailable:
-    case cudaErrorECCUncorrectable:
-    case cudaErrorHardwareStackError:
-    case cudaErrorNvlinkUncorrectable:
-    case cudaErrorContained:
-    case cudaErrorSystemNotReady:
-    case cudaErrorSystemDriverMismatch:
-    case cudaErrorInsufficientDriver:
-    case cudaErrorNoDevice:
-    case cudaErrorDeviceUninitialized:
-    case cudaErrorExternalDevice:
-    case cudaErrorUnknown:
-      fail(ErrorKind::environment,
-           "{}; the device is lost to this process. Checkpoints saved before are intact: start again, on another GPU "
-           "if it happens twice",
-           text);
-    default:
-      fail(ErrorKind::internal, "{}; checkpoints saved before are intact", text);
-  }
-}
 
 }  // namespace trainctl::cuda
 

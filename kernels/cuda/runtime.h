@@ -26,6 +26,23 @@ class CudaStream final : public Stream {
   const cudaStream_t handle;
 };
 
+inline cudaStream_t new_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
+  return stream;
+}
+
+/// A mark in a stream.
+struct Event {
+  explicit Event(unsigned flags = cudaEventDefault) {
+    check(cudaEventCreateWithFlags(&handle, flags), "creating an event");
+  }
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() { cudaEventDestroy(handle); }
+  cudaEvent_t handle = nullptr;
+};
+
 /// The stream that a launch is to be enqueued on.
 inline cudaStream_t stream_of(const LaunchArguments& arguments) {
   return static_cast<const CudaStream*>(arguments.stream)->handle;

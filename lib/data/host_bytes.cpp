@@ -7,13 +7,14 @@
 namespace trainctl {
 namespace {
 
+constexpr std::size_t page_bytes = 4096;
 constexpr std::size_t huge_page_bytes = std::size_t{2} << 20;
 
 }  // namespace
 
-HostBytes::HostBytes(std::size_t size) : size_(size) {
+HostBytes::HostBytes(std::size_t size, bool whole_pages) : size_(size) {
   const bool large = size >= 2 * huge_page_bytes;
-  const std::size_t align = large ? huge_page_bytes : alignment;
+  const std::size_t align = large ? huge_page_bytes : whole_pages ? page_bytes : alignment;
   if (size > SIZE_MAX - align) fail(ErrorKind::environment, "out of memory: {} bytes were asked for", size);
   const std::size_t rounded = (size + align - 1) / align * align;
   data_.reset(static_cast<std::byte*>(std::aligned_alloc(align, rounded > 0 ? rounded : align)));

@@ -15,7 +15,8 @@ class HostBytes {
   static constexpr std::size_t alignment = 64;
 
   HostBytes() = default;
-  explicit HostBytes(std::size_t size);
+  /// With `whole_pages` nothing else lies on its pages, so that they can be pinned.
+  explicit HostBytes(std::size_t size, bool whole_pages = false);
   HostBytes(HostBytes&&) noexcept = default;
   HostBytes& operator=(HostBytes&&) noexcept = default;
 

@@ -22,7 +22,19 @@ struct Slot {
   std::exception_ptr error;
 };
 
+/// Of a batch in a slot: what follows it is aligned.
+std::size_t batch_bytes(const Field& field, std::int64_t batch) {
+  constexpr std::size_t alignment = HostBytes::alignment;
+  return (static_cast<std::size_t>(batch) * field.sample_bytes() + alignment - 1) / alignment * alignment;
+}
+
 }  // namespace
+
+std::size_t Staging::memory_bytes(const DatasetInfo& info, std::int64_t batch_size, int slots) {
+  std::size_t bytes = 0;
+  for (const Field& field : info.fields) bytes += batch_bytes(field, batch_size);
+  return bytes * static_cast<std::size_t>(slots);
+}
 
 // Batches have numbers 0, 1, 2, ... from the start; batch k lives in slot k mod slots. Three counters move over them:
 // released <= taken <= claimed. A worker claims the next number as soon as its slot is free.
@@ -43,37 +55,47 @@ struct Staging::State {
   DataPosition next_at;
   std::int64_t order_epoch = -1;
   std::vector<std::int32_t> order;
+  int threads;
   std::vector<std::thread> workers;
 
-  State(const SampleSource& source_in, const Sampler& sampler_in, DataPosition start, std::size_t slot_count)
-      : source(source_in), sampler(sampler_in), slots(slot_count), next_at(start), order(sampler_in.samples()) {
+  State(const SampleSource& source_in, const Sampler& sampler_in, Options options)
+      : source(source_in),
+        sampler(sampler_in),
+        slots(static_cast<std::size_t>(options.slots)),
+        order(sampler_in.samples()),
+        threads(options.threads) {
     const std::vector<Field>& fields = source.info().fields;
     const std::int64_t batch = sampler.options().batch_size;
-    constexpr std::size_t alignment = HostBytes::alignment;
-    const auto room = [&](const Field& field) {
-      return (static_cast<std::size_t>(batch) * field.sample_bytes() + alignment - 1) / alignment * alignment;
-    };
-    std::size_t slot_bytes = 0;
-    for (const Field& field : fields) slot_bytes += room(field);
-    memory = HostBytes(slot_bytes * slot_count);
+    memory = HostBytes(memory_bytes(source.info(), batch, options.slots), true);
     std::byte* at = memory.data();
     for (Slot& slot : slots) {
       slot.ids.resize(static_cast<std::size_t>(batch));
       for (const Field& field : fields) {
         slot.fields.push_back(at);
         field_views.push_back(at);
-        at += room(field);
+        at += batch_bytes(field, batch);
       }
     }
   }
 
-  ~State() {
+  ~State() { end_reading(); }
+
+  void end_reading() {
     {
       const std::lock_guard lock(mutex);
       stop = true;
     }
     slot_freed.notify_all();
     for (std::thread& worker : workers) worker.join();
+    workers.clear();
+  }
+
+  void begin_reading(DataPosition start) {
+    stop = false;
+    claimed = taken = released = 0;
+    for (Slot& slot : slots) slot.phase = Slot::Phase::free;
+    next_at = start;
+    for (int i = 0; i < threads; ++i) workers.emplace_back([this] { work(); });
   }
 
   Slot& slot_of(std::uint64_t batch) { return slots[batch % slots.size()]; }
@@ -119,19 +141,35 @@ struct Staging::State {
   }
 };
 
-Staging::Staging(const SampleSource& source, const Sampler& sampler, DataPosition start, Options options) {
+Staging::Staging(const SampleSource& source, const Sampler& sampler, Options options) {
   require(options.threads >= 1 && options.slots >= 1, "staging needs a thread and a slot");
-  require(start.epoch >= 0 && start.offset >= 0, "a position in the data is not negative");
-  if (start.offset >= sampler.epoch_samples()) start = {start.epoch + 1, 0};
-  state_ = std::make_unique<State>(source, sampler, start, static_cast<std::size_t>(options.slots));
-  for (int i = 0; i < options.threads; ++i) state_->workers.emplace_back([state = state_.get()] { state->work(); });
+  state_ = std::make_unique<State>(source, sampler, options);
+}
+
+Staging::Staging(const SampleSource& source, const Sampler& sampler, DataPosition start, Options options)
+    : Staging(source, sampler, options) {
+  seek(start);
 }
 
 Staging::~Staging() = default;
 
+void Staging::seek(DataPosition start) {
+  require(start.epoch >= 0 && start.offset >= 0, "a position in the data is not negative");
+  if (start.offset >= state_->sampler.epoch_samples()) start = {start.epoch + 1, 0};
+  state_->end_reading();
+  state_->begin_reading(start);
+}
+
+bool Staging::ready() const {
+  State& s = *state_;
+  const std::lock_guard lock(s.mutex);
+  return s.claimed > s.taken && s.slot_of(s.taken).phase == Slot::Phase::ready;
+}
+
 StagedBatch Staging::next() {
   State& s = *state_;
   std::unique_lock lock(s.mutex);
+  require(!s.workers.empty(), "staging is to begin somewhere");
   require(s.taken - s.released < s.slots.size(), "all staged batches are held; release one first");
   Slot& slot = s.slot_of(s.taken);
   s.batch_done.wait(lock, [&] {

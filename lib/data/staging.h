@@ -29,13 +29,19 @@ class Staging {
     int slots = 4;  ///< buffers in the ring: batches that are ready, being filled, or held by the consumer
   };
 
-  /// Starts reading at `start`. `source` and `sampler` outlive this object.
+  /// Takes the ring's memory; seek() starts reading. `source` and `sampler` outlive this object.
+  Staging(const SampleSource& source, const Sampler& sampler, Options options);
+  /// Starts reading at `start`.
   Staging(const SampleSource& source, const Sampler& sampler, DataPosition start, Options options);
   /// Stops the threads, after the reads under way.
   ~Staging();
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
+  /// Reads on from another position, after the reads under way. No batch is held any more.
+  void seek(DataPosition start);
+  /// Whether next() would give a batch without waiting.
+  bool ready() const;
   /// Waits for the next batch in order. It is valid until released. Rethrows what a reader threw for this batch, and
   /// again at every later call. Not more than `slots` batches may be held.
   StagedBatch next();
@@ -43,6 +49,8 @@ class Staging {
   void release();
   /// The ring's memory, whole, for a device that wants to pin it.
   std::span<std::byte> memory();
+  /// Its size.
+  static std::size_t memory_bytes(const DatasetInfo& info, std::int64_t batch_size, int slots);
 
  private:
   struct State;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +43,35 @@ class HeldRuns {
   virtual void launch() = 0;
 };
 
+/// Memory that is a device's own.
+struct DeviceMemory {
+  std::size_t free = 0;  ///< bytes that programs and data may take
+  std::size_t total = 0;
+};
+
+/// Copies from the host that run beside launches, into places that launches read in turns: fill(), enter(), launches,
+/// leave(), and fill() again. Nothing but wait() waits. Its end waits for the copies under way.
+class UploadQueue {
+ public:
+  struct Part {
+    void* to = nullptr;
+    const void* from = nullptr;
+    std::size_t bytes = 0;
+  };
+  virtual ~UploadQueue() = default;
+  /// Copies into a place, after the launches that came before leave(place). The host's bytes must stay as they are
+  /// until filled(place).
+  virtual void fill(int place, std::span<const Part> parts) = 0;
+  /// Launches from now on come after the copies of the last fill(place).
+  virtual void enter(int place) = 0;
+  /// Launches from now on do not read the place, until it is entered again.
+  virtual void leave(int place) = 0;
+  /// Whether the copies of the last fill(place) are done.
+  virtual bool filled(int place) = 0;
+  /// Returns when they are.
+  virtual void wait(int place) = 0;
+};
+
 /// A place where tensors live and kernels run. All work is in order on one queue; upload, download and launches see
 /// each other's results, held runs included.
 class Device {
@@ -69,6 +100,11 @@ class Device {
     launch_held();
     do_synchronize();
   }
+  /// Nothing where memory is the host's.
+  virtual std::optional<DeviceMemory> memory() const { return std::nullopt; }
+  /// A queue of copies from `host`, which outlives it and is pinned meanwhile, into places 0 ... places - 1 of memory
+  /// that is taken already. Null where no copy runs beside launches.
+  virtual std::unique_ptr<UploadQueue> upload_queue(std::span<std::byte> /*host*/, int /*places*/) { return nullptr; }
   /// Most bytes that were taken at one time, where memory is the device's own; else 0.
   virtual std::size_t peak_bytes() const { return 0; }
   /// The queue that launches of this device are given; null where there is none.

@@ -104,8 +104,8 @@ BenchResult bench(const BenchOptions& options) {
   ExperimentSpec& spec = experiment.spec;
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
                                   static_cast<int>(spec.trainer.threads));
-  Blueprint blueprint(spec, describe_data(spec, {"train"}));
-  Session session(*device, blueprint, {"train"});
+  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {"train"}), *device);
+  Session session(*device, *prepared.blueprint, {"train"}, std::move(prepared.plans));
   session.initialise();
   Stepper stepper(session);
 

@@ -74,52 +74,37 @@ std::string layer_table(const Blueprint& blueprint) {
   return text;
 }
 
-struct PlannedProgram {
-  ProgramKey key;
-  Plan plan;
-};
-
-std::size_t state_bytes(const StateSpec& spec, std::string_view prefix) {
-  std::size_t bytes = 0;
-  for (int i = 0; i < spec.size(); ++i) {
-    if (spec[i].root < 0 && spec[i].name.starts_with(prefix)) bytes += spec[i].type.bytes();
-  }
-  return bytes;
-}
-
-std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedProgram>& programs) {
-  const PlannedProgram* largest = &programs.front();
+std::string memory_text(const Blueprint& blueprint, const Plans& plans, const Device& device) {
+  auto largest = plans.begin();
   std::string text = "programs\n";
-  for (const PlannedProgram& program : programs) {
-    text += fmt::format("  {}: {} launches, {} arena, {} FLOPs\n", program.key.text(), program.plan.steps.size(),
-                        human_bytes(static_cast<double>(program.plan.arena_bytes)),
-                        count_text(program.plan.total_cost().flops));
-    if (program.plan.arena_bytes > largest->plan.arena_bytes) largest = &program;
-    for (const PlannedStep* step : program.plan.reference_steps()) {
+  for (const ProgramKey& key : blueprint.programs()) {
+    const auto program = plans.find(key);
+    const Plan& plan = program->second;
+    text += fmt::format("  {}: {} launches, {} arena, {} FLOPs\n", key.text(), plan.steps.size(),
+                        human_bytes(static_cast<double>(plan.arena_bytes)), count_text(plan.total_cost().flops));
+    if (plan.arena_bytes > largest->second.arena_bytes) largest = program;
+    for (const PlannedStep* step : plan.reference_steps()) {
       text += fmt::format("    slow: '{}' of {} falls back to the float64 reference\n", step->op->name(), step->path);
     }
   }
-  const StateSpec& spec = blueprint.state();
-  const std::size_t data = state_bytes(spec, "data/");
-  const std::size_t state = state_bytes(spec, "") - data;
-  std::size_t copies = 0;
-  for (const Storage& storage : largest->plan.storages)
-    copies += storage.kind == Storage::Kind::working_copy ? storage.bytes : 0;
-  text +=
-      fmt::format("memory\n  data {}, state {}, working copies {}, arena {}; in all {}\n",
-                  human_bytes(static_cast<double>(data)), human_bytes(static_cast<double>(state)),
-                  human_bytes(static_cast<double>(copies)), human_bytes(static_cast<double>(largest->plan.arena_bytes)),
-                  human_bytes(static_cast<double>(data + state + copies + largest->plan.arena_bytes)));
-  for (const std::string& split : blueprint.splits()) {
-    if (!blueprint.streams(split)) continue;
-    text += fmt::format("  data.{}: {} of samples, read batch by batch\n", split,
-                        human_bytes(static_cast<double>(blueprint.data(split).bytes())));
+  const MemoryPlan memory = plan_memory(blueprint, plans, device);
+  text += fmt::format("memory\n  {}\n", memory.text());
+  if (const auto own = device.memory()) {
+    text += fmt::format("  of {} on the device, of which {} are free\n", human_bytes(static_cast<double>(own->total)),
+                        human_bytes(static_cast<double>(own->free)));
   }
-  const Plan::Peak peak = largest->plan.peak();
+  for (const std::string& split : blueprint.splits())
+    text += fmt::format("  data.{}: {}\n", split,
+                        placement_text(blueprint.placement(split), blueprint.data(split).bytes(), device));
+  if (memory.host > 0) {
+    text += fmt::format("  batches that are read ahead: {} of the host's memory\n",
+                        human_bytes(static_cast<double>(memory.host)));
+  }
+  const Plan::Peak peak = largest->second.peak();
   if (peak.step >= 0) {
-    const PlannedStep& step = largest->plan.steps[peak.step];
+    const PlannedStep& step = largest->second.steps[peak.step];
     text += fmt::format("  peak of the arena: {} at {} {} ({})\n", human_bytes(static_cast<double>(peak.bytes)),
-                        step.op->name(), step.path, largest->key.text());
+                        step.op->name(), step.path, largest->first.text());
     for (std::size_t i = 0; i < std::min<std::size_t>(peak.live.size(), 12); ++i) {
       text +=
           fmt::format("    {:>10}  {}\n", human_bytes(static_cast<double>(peak.live[i]->bytes)), peak.live[i]->name);
@@ -129,8 +114,23 @@ std::string memory_text(const Blueprint& blueprint, const std::vector<PlannedPro
   return text;
 }
 
-Json report_json(const Experiment& experiment, const Blueprint& blueprint,
-                 const std::vector<PlannedProgram>& programs) {
+Json memory_json(const Blueprint& blueprint, const MemoryPlan& memory, const Device& device) {
+  Json json = {{"data", memory.data},           {"state", memory.state},     {"working_copies", memory.copies},
+               {"constants", memory.constants}, {"scalars", memory.scalars}, {"arena", memory.arena},
+               {"total", memory.total()},       {"host", memory.host}};
+  if (const auto own = device.memory()) json["device"] = {{"free", own->free}, {"total", own->total}};
+  json["placements"] = Json::object();
+  for (const std::string& split : blueprint.splits()) {
+    const Placement& placement = blueprint.placement(split);
+    json["placements"][split] = {{"bytes", blueprint.data(split).bytes()},
+                                 {"places", placement.places},
+                                 {"loaded", placement.loaded},
+                                 {"reason", placement.reason}};
+  }
+  return json;
+}
+
+Json report_json(const Experiment& experiment, const Blueprint& blueprint, const Plans& plans, const Device& device) {
   Json json;
   json["resolved"] = experiment.resolved_yaml();
   json["layers"] = Json::array();
@@ -142,26 +142,26 @@ Json report_json(const Experiment& experiment, const Blueprint& blueprint,
                               {"flops_per_sample", row.flops}});
   }
   json["programs"] = Json::array();
-  for (const PlannedProgram& program : programs) {
+  for (const ProgramKey& key : blueprint.programs()) {
+    const Plan& plan = plans.at(key);
     Json steps = Json::array();
-    for (const PlannedStep& step : program.plan.steps) {
+    for (const PlannedStep& step : plan.steps) {
       steps.push_back({{"op", step.op->name()},
                        {"layer", step.path},
                        {"kernel", step.kernel->name},
                        {"implementation", step.plan.implementation}});
     }
-    const Plan::Peak peak = program.plan.peak();
+    const Plan::Peak peak = plan.peak();
     Json live = Json::array();
     for (const Storage* storage : peak.live) live.push_back({{"name", storage->name}, {"bytes", storage->bytes}});
-    json["programs"].push_back({{"name", program.key.text()},
-                                {"arena_bytes", program.plan.arena_bytes},
+    json["programs"].push_back({{"name", key.text()},
+                                {"arena_bytes", plan.arena_bytes},
                                 {"peak_bytes", peak.bytes},
                                 {"live_at_peak", live},
-                                {"flops", program.plan.total_cost().flops},
+                                {"flops", plan.total_cost().flops},
                                 {"steps", steps}});
   }
-  json["data_bytes"] = state_bytes(blueprint.state(), "data/");
-  json["state_bytes"] = state_bytes(blueprint.state(), "") - state_bytes(blueprint.state(), "data/");
+  json["memory"] = memory_json(blueprint, plan_memory(blueprint, plans, device), device);
   return json;
 }
 
@@ -187,19 +187,24 @@ CheckReport check(const CheckOptions& options) {
     report.json = Json({{"resolved", report.resolved_yaml}}).dump(2);
     return report;
   }
-  Blueprint blueprint(experiment.spec, describe_data(experiment.spec));
-  report.resolved_yaml = experiment.resolved_yaml();  // now with what was fitted
   const std::string wanted = options.device.empty() ? experiment.spec.trainer.device : options.device;
-  const auto device = open_device(wanted, static_cast<int>(experiment.spec.trainer.threads));
+  const DataInfos data = describe_data(experiment.spec);
+  std::unique_ptr<Device> device;
+  try {
+    device = open_device(wanted, static_cast<int>(experiment.spec.trainer.threads));
+  } catch (const Error&) {
+    Blueprint(experiment.spec, data);  // what is wrong with the experiment comes first
+    throw;
+  }
+  PreparedBlueprint prepared = prepare_blueprint(experiment.spec, data, *device);
+  Blueprint& blueprint = *prepared.blueprint;
+  report.resolved_yaml = experiment.resolved_yaml();  // now with what was fitted
   check_labels(experiment.spec, blueprint);
   InitialWeights(experiment.spec, blueprint.state());
-  std::vector<PlannedProgram> programs;
-  for (const ProgramKey& key : blueprint.programs()) {
-    const auto graph = blueprint.build(key);
-    programs.push_back({key, plan_program(*graph, plan_options(*device, experiment.spec.trainer))});
-  }
-  report.text += report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, programs);
-  report.json = report_json(experiment, blueprint, programs).dump(2);
+  if (prepared.plans.empty()) prepared.plans = plan_all(blueprint, *device);
+  report.text +=
+      report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, prepared.plans, *device);
+  report.json = report_json(experiment, blueprint, prepared.plans, *device).dump(2);
   return report;
 }
 

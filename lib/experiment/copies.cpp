@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/text.h"
 
 namespace trainctl {
 namespace {
@@ -103,8 +104,8 @@ void RunCopies::wait(double seconds) {
                           : patience.hurried()
                               ? "a signal ended the wait"
                               : fmt::format("not done within {}", human_duration(monotonic_seconds() - begin_s));
-  log::warn("{}: {} files ({}) are not copied: {}. Missing: {}. `trainctl push {}` copies them, as does a resume",
-            mirror_->url(), end.left.files, human_bytes(static_cast<double>(end.left.bytes)), why,
+  log::warn("{}: not copied: {} ({}): {}. Missing: {}. `trainctl push {}` copies what is left, as does a resume",
+            mirror_->url(), counted(end.left.files, "file"), human_bytes(static_cast<double>(end.left.bytes)), why,
             names_text(end.missing), paths_.root.string());
 }
 

@@ -82,8 +82,9 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   const auto device = open_device_for(spec, options.device);
   Answers answers;
   if (results) answers.target = target_of(spec, results->target);
-  Blueprint blueprint(spec, describe_data(spec, {result.split}), answers);
-  Session session(*device, blueprint, {result.split});
+  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {result.split}), *device, answers);
+  const Blueprint& blueprint = *prepared.blueprint;
+  Session session(*device, *prepared.blueprint, {result.split}, std::move(prepared.plans));
   result.weights = options.weights.empty() ? spec.trainer.evaluate.name : options.weights;
   Snapshot(session).restore_model(reader, result.weights);
   restore_driven(session, reader);

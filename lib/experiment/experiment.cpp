@@ -32,8 +32,8 @@ SourceFiles sources_of(const ExperimentSpec& spec) {
   return find_sources(patterns);
 }
 
-std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec, const std::vector<std::string>& splits) {
-  std::map<std::string, DatasetInfo> data;
+DataInfos describe_data(const ExperimentSpec& spec, const std::vector<std::string>& splits) {
+  DataInfos data;
   for (const char* name : {"train", "val", "test"}) {
     const SplitSpec* split = spec.data.find(name);
     if (!split || (!splits.empty() && std::find(splits.begin(), splits.end(), name) == splits.end())) continue;

@@ -11,6 +11,7 @@
 #include "device/device.h"
 #include "schema/resolve.h"
 #include "store/source_copy.h"
+#include "train/placement.h"
 #include "train/spec.h"
 
 namespace trainctl {
@@ -29,8 +30,7 @@ Experiment load_experiment(const std::filesystem::path& file, const Overrides& o
 /// The files that `save_source` names; see find_sources().
 SourceFiles sources_of(const ExperimentSpec& spec);
 /// What the data sets of the spec hold, from their headers. `splits` empty: all that the spec has.
-std::map<std::string, DatasetInfo> describe_data(const ExperimentSpec& spec,
-                                                 const std::vector<std::string>& splits = {});
+DataInfos describe_data(const ExperimentSpec& spec, const std::vector<std::string>& splits = {});
 /// Opens "cpu", "cuda" or "auto" (a GPU where one is found, else the CPU). An environment Error says why there is none.
 std::unique_ptr<Device> open_device(const std::string& wanted, int threads);
 

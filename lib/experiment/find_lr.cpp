@@ -214,8 +214,8 @@ FindLrResult find_lr(const FindLrOptions& options) {
   drive(spec, result.target, options);
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
                                   static_cast<int>(spec.trainer.threads));
-  Blueprint blueprint(spec, describe_data(spec, {"train"}));
-  Session session(*device, blueprint, {"train"});
+  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {"train"}), *device);
+  Session session(*device, *prepared.blueprint, {"train"}, std::move(prepared.plans));
   session.reserve();
   session.load_initial_weights();
   session.initialise();

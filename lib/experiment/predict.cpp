@@ -61,8 +61,7 @@ std::unique_ptr<Blueprint> blueprint_for_one(ExperimentSpec& spec, SplitSpec& sp
                                              DatasetInfo trained) {
   trained.samples = split.batch_size = 1;
   split.subset.reset();
-  return std::make_unique<Blueprint>(spec, std::map<std::string, DatasetInfo>{{name, trained}},
-                                     Answers{.predictions = true});
+  return std::make_unique<Blueprint>(spec, DataInfos{{name, trained}}, Answers{.predictions = true});
 }
 
 /// The fields that the models are given, as they were in training.
@@ -237,11 +236,11 @@ PredictResult predict(const PredictOptions& options) {
     split.batch_size = batch_size;
     split.subset = std::move(subset);
     const auto device = open_device_for(spec, options.device);
-    blueprint = std::make_unique<Blueprint>(spec, std::map<std::string, DatasetInfo>{{result.split, info}},
-                                            Answers{.predictions = true});
+    PreparedBlueprint prepared = prepare_blueprint(spec, {{result.split, info}}, *device, Answers{.predictions = true});
+    blueprint = std::move(prepared.blueprint);
     const Sampler& sampler = blueprint->sampler(result.split);
     result.samples = sampler.epoch_samples();
-    Session session(*device, *blueprint, {result.split});
+    Session session(*device, *blueprint, {result.split}, std::move(prepared.plans));
     Snapshot(session).restore_model(reader, result.weights);
     restore_driven(session, reader);
     const auto file = create_file(files_of(*split.dataset, sampler));

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/signals.h"
+#include "base/text.h"
 #include "experiment/copies.h"
 #include "experiment/modules.h"
 #include "remote/copier.h"
@@ -77,8 +78,8 @@ std::string key_of_run(const RunPaths& paths) {
   const std::vector<std::string> missing = copier.missing();
   std::string names;
   for (const std::string& name : missing) names += "\n  " + name;
-  fail(ErrorKind::environment, "{}: {} of the run's files are not there: {}; the same command goes on:{}", copier.url(),
-       missing.size(), why, names);
+  fail(ErrorKind::environment, "{}: not there yet: {} of the run: {}; the same command goes on:{}", copier.url(),
+       counted(missing.size(), "file"), why, names);
 }
 
 /// Rounds until all is there.
@@ -87,7 +88,8 @@ void push_all(Copier& copier) {
   const auto tell = [&] {
     if (monotonic_seconds() - told_s > 10.0) {
       told_s = monotonic_seconds();
-      log::info("{} files ({}) to go", copier.left().files, human_bytes(static_cast<double>(copier.left().bytes)));
+      log::info("{} ({}) to go", counted(copier.left().files, "file"),
+                human_bytes(static_cast<double>(copier.left().bytes)));
     }
     return signals::stop_requested();
   };
@@ -160,7 +162,7 @@ ToResume run_to_resume(const FetchOptions& options) {
     log::info("{}: is here already, at least as far as {}", folder.string(), options.url);
   } else {
     const FetchedRun fetched = fetch_run(options);
-    log::info("fetched {}: {} files, {}", options.url, fetched.what.files,
+    log::info("fetched {}: {}, {}", options.url, counted(fetched.what.files, "file"),
               human_bytes(static_cast<double>(fetched.what.bytes)));
   }
   ToResume resume{.run = folder, .overrides = options.overrides};

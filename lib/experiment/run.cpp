@@ -31,8 +31,9 @@ Running assemble(ExperimentSpec& spec, const std::string& device, int threads, C
   running.device = open_device(device.empty() ? spec.trainer.device : device, threads);
   std::vector<std::string> splits{"train"};
   if (spec.data.val) splits.emplace_back("val");
-  running.blueprint = std::make_unique<Blueprint>(spec, describe_data(spec, splits));
-  running.session = std::make_unique<Session>(*running.device, *running.blueprint, splits);
+  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, splits), *running.device, {}, choices);
+  running.blueprint = std::move(prepared.blueprint);
+  running.session = std::make_unique<Session>(*running.device, *running.blueprint, splits, std::move(prepared.plans));
   running.session->take(std::move(choices));
   running.session->reserve();
   return running;
@@ -84,6 +85,16 @@ void write_samples(const RunPaths& paths, const Blueprint& blueprint) {
                                      blueprint.data(split).samples);
     std::filesystem::create_directories(paths.samples(split).parent_path());
     write_file_atomic(paths.samples(split), ids_text(comment, ids));
+  }
+}
+
+/// Says where the samples of each split lie, if that is not as always.
+void log_placements(const Running& running) {
+  for (const std::string& split : running.blueprint->splits()) {
+    const Placement& placement = running.blueprint->placement(split);
+    if (placement.streams() || running.device->memory())
+      log::info("data.{}: {}", split,
+                placement_text(placement, running.blueprint->data(split).bytes(), *running.device));
   }
 }
 
@@ -177,8 +188,8 @@ std::optional<CheckpointReader> find_checkpoint(const RunPaths& paths) {
 void check_same_data(const CheckpointReader& reader, Session& session, bool force) {
   const std::string saved = reader.text_attribute("data");
   const bool sampled = saved.starts_with("sampled:");
-  if (!sampled && session.streams()) {
-    log::warn("{} tells the data by all of their samples, and now they are read batch by batch: not compared",
+  if (!sampled && session.samples_digest()) {
+    log::warn("{} tells the data by all of their samples, and now they are read when they are needed: not compared",
               reader.path().string());
     return;
   }
@@ -273,6 +284,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   directory.write_config(experiment_text(*how.spec), how.original);
   write_samples(paths, *running.blueprint);
   log::open_file(paths.log());
+  log_placements(running);
   directory.record_start(start_info(how.command, how.argv, *how.spec, *running.device, host.position.step));
   return run_in(directory, trainer);
 }
@@ -354,6 +366,7 @@ RunResult train(const TrainOptions& options, Observer& observer) {
   directory.write_config(experiment_text(spec), experiment.original);
   write_samples(directory.paths(), *running.blueprint);
   log::open_file(directory.paths().log());
+  log_placements(running);
   StartInfo start = start_info("train", options.argv, spec, *running.device, 0);
   start.sources = copy_sources(sources, directory.paths().source());
   directory.record_start(start);

@@ -9,7 +9,7 @@ namespace trainctl {
 ScalarRow::ScalarRow(Device& device)
     : device_(device),
       runs_(static_cast<std::size_t>(device.most_runs())),
-      memory_(device, run_bytes * runs_ * capacity),
+      memory_(device, memory_bytes(device)),
       row_(capacity),
       kept_(runs_ * capacity) {}
 

@@ -20,6 +20,10 @@ class ScalarRow {
  public:
   static constexpr int capacity = 512;
   explicit ScalarRow(Device& device);
+  /// Bytes that the row takes on a device.
+  static std::size_t memory_bytes(const Device& device) {
+    return run_bytes * static_cast<std::size_t>(device.most_runs()) * capacity;
+  }
 
   /// Slot of a scalar, given out when first asked for. An environment Error beyond `capacity`.
   int slot(std::string_view name);

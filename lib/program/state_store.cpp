@@ -42,6 +42,44 @@ std::vector<std::byte> converted(const std::vector<double>& values) {
   return bytes;
 }
 
+/// The reorder that brings a working copy up to date.
+class Refresh {
+ public:
+  Refresh(const TensorType& from, const Layout& layout, DType dtype, const std::string& device_name, int threads)
+      : from_(from), to_{dtype, from.shape}, layout_(layout), attributes_(Layout(), layout), threads_(threads) {
+    for (const auto* entry : KernelRegistry::instance().find("reorder", device_name)) {
+      plan_ = entry->kernel->plan(request());
+      kernel_ = entry->kernel.get();
+      if (plan_) return;
+    }
+    fail(ErrorKind::internal, "the device has no reorder for a working copy");
+  }
+  Refresh(const Refresh&) = delete;
+  Refresh& operator=(const Refresh&) = delete;
+
+  std::size_t copy_bytes() const { return layout_.bytes(to_); }
+  const KernelPlan& plan() const { return *plan_; }
+  std::unique_ptr<Launch> prepare() const { return kernel_->prepare(request(), *plan_); }
+
+ private:
+  KernelRequest request() const {
+    return {.op = "reorder",
+            .attributes = &attributes_,
+            .inputs = {&input_, 1},
+            .outputs = {&to_, 1},
+            .input_layouts = {&given_, 1},
+            .threads = threads_};
+  }
+
+  TensorType from_, to_;
+  const TensorType* input_ = &from_;
+  Layout given_, layout_;
+  ReorderAttributes attributes_;
+  int threads_;
+  const Kernel* kernel_ = nullptr;
+  std::optional<KernelPlan> plan_;
+};
+
 }  // namespace
 
 void* StateStore::address(int state) {
@@ -53,6 +91,10 @@ void* StateStore::address(int state) {
   auto found = memory_.find(root);
   if (found == memory_.end()) found = memory_.emplace(root, Buffer(device_, spec_[root].type.bytes())).first;
   return found->second.data() + offset;
+}
+
+void StateStore::reserve() {
+  for (int state = 0; state < spec_.size(); ++state) address(state);
 }
 
 void StateStore::adopt(int state, void* memory) {
@@ -123,32 +165,22 @@ StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layou
   for (const auto& copy : copies_) {
     if (copy->state == state && copy->layout == layout && copy->dtype == dtype) return *copy;
   }
+  const Refresh refresh(spec_[state].type, layout, dtype, device_name, threads);
   auto copy = std::make_unique<WorkingCopy>();
   copy->state = state;
   copy->layout = layout;
   copy->dtype = dtype;
-  const TensorType& from = spec_[state].type;
-  const TensorType to{dtype, from.shape};
-  copy->memory = Buffer(device_, layout.bytes(to));
-  const ReorderAttributes attributes(Layout(), layout);
-  const TensorType* input = &from;
-  const Layout given;
-  const KernelRequest request{.op = "reorder",
-                              .attributes = &attributes,
-                              .inputs = {&input, 1},
-                              .outputs = {&to, 1},
-                              .input_layouts = {&given, 1},
-                              .threads = threads};
-  for (const auto* entry : KernelRegistry::instance().find("reorder", device_name)) {
-    const auto plan = entry->kernel->plan(request);
-    if (!plan) continue;
-    copy->workspace = Buffer(device_, plan->workspace_bytes);
-    copy->launch = entry->kernel->prepare(request, *plan);
-    break;
-  }
-  require(copy->launch != nullptr, "the device has no reorder for a working copy");
+  copy->memory = Buffer(device_, refresh.copy_bytes());
+  copy->workspace = Buffer(device_, refresh.plan().workspace_bytes);
+  copy->launch = refresh.prepare();
   copies_.push_back(std::move(copy));
   return *copies_.back();
+}
+
+std::size_t StateStore::working_copy_bytes(const TensorType& type, const Layout& layout, DType dtype,
+                                           const std::string& device_name, int threads) {
+  const Refresh refresh(type, layout, dtype, device_name, threads);
+  return refresh.copy_bytes() + refresh.plan().workspace_bytes;
 }
 
 void StateStore::mark_stale(int root) {

@@ -21,6 +21,8 @@ class StateStore {
 
   /// Address of a variable; its root's memory is allocated, zeroed, when first asked for.
   void* address(int state);
+  /// Takes the memory of all variables now.
+  void reserve();
   /// Lets a variable lie in memory that the caller keeps alive: a data set on the CPU.
   void adopt(int state, void* memory);
   /// Fills every variable that has no root of its own kind with its Init: random ones from Philox with stream
@@ -58,6 +60,9 @@ class StateStore {
   };
   /// The working copy of that variable, layout and element type, made and stale if new.
   WorkingCopy& working_copy(int state, const Layout& layout, DType dtype, const std::string& device_name, int threads);
+  /// Bytes that a working copy of a variable takes, with what refreshing it needs.
+  static std::size_t working_copy_bytes(const TensorType& type, const Layout& layout, DType dtype,
+                                        const std::string& device_name, int threads);
   /// After variables were written from outside (initialisation, a checkpoint, another program).
   void mark_stale(int root);
   void refresh(WorkingCopy& copy);

@@ -10,6 +10,7 @@
 #include "base/byte_count.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace trainctl {
 namespace {
@@ -206,7 +207,7 @@ bool Mirror::wait_until_done(double end_s, const std::function<bool()>& give_up,
     if (!tell || now_s - told_s < tell_every_s) continue;
     told_s = now_s;
     const Copier::Left left = copier_.left();
-    log::info("{}: {} files ({}) are still to be copied; at most {} more", url_, left.files,
+    log::info("{}: still to be copied: {} ({}); at most {} more", url_, counted(left.files, "file"),
               human_bytes(static_cast<double>(left.bytes)), human_duration(end_s - now_s));
   }
   return true;

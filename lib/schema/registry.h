@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "schema/bind.h"
 
 namespace trainctl {
@@ -160,7 +161,7 @@ struct Bind<Named<Interface>> {
   static TypeInfo info() {
     TypeInfo info = Bind<OrderedMap<Component<Interface>>>::info();
     info.form = Form::named;
-    info.text = std::string("map of names to ") + Interface::kind + ", or list";
+    info.text = fmt::format("map of names to {}, or list", Interface::kind);
     info.kind = Interface::kind;
     info.read = [](void* value, const Node& node, Diagnostics& d) {
       Value& target = *static_cast<Value*>(value);

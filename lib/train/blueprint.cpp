@@ -46,9 +46,6 @@ std::vector<int> running_statistics(const StateSpec& state, const Assembly& asse
   return found;
 }
 
-/// The position in a batch that lies on the device by itself: always 0.
-constexpr const char* streamed_position = "streamed_position";
-
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
   for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
     text.replace(at, from.size(), to);
@@ -79,9 +76,9 @@ std::string ProgramKey::text() const {
                      weights.empty() ? "" : fmt::format(" with averages.{}", weights), samples);
 }
 
-Blueprint::Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data, Answers answers)
-    : spec_(spec), answers_(std::move(answers)) {
-  for (auto& [name, info] : data) data_.emplace(name, std::move(info));
+Blueprint::Blueprint(ExperimentSpec& spec, DataInfos data, Answers answers, Placements placements)
+    : spec_(spec), answers_(std::move(answers)), data_(std::move(data)), placements_(std::move(placements)) {
+  if (placements_.empty()) placements_ = place_data(spec.data, data_, std::nullopt);
   make_samplers();
   if (trains() && !spec.fitted) spec.fitted = fit(spec, this->data("train"), sampler("train"));
   hand_out_fitted(spec);
@@ -169,15 +166,14 @@ int Blueprint::stage_at(std::int64_t step) const {
 
 std::string Blueprint::hash_of(const Graph& graph) const {
   std::string text = graph.text();
-  if (trains() && streams("train")) {  // as if all samples lay on the device
+  if (trains() && placement("train").streams()) {  // as if all samples lay on the device
     const auto whole = [&](const std::string& name, const TensorType& batch, const TensorType& all) {
       replace_all(text, fmt::format("data/train/{}:{}", name, batch.text()),
                   fmt::format("data/train/{}:{}", name, all.text()));
     };
-    const std::int64_t batch = sampler("train").options().batch_size;
-    whole("order", {DType::i32, {batch}}, {DType::i32, {sampler("train").samples()}});
+    whole("order", {DType::i32, {rows("train")}}, {DType::i32, {sampler("train").samples()}});
     for (const Field& field : data("train").fields)
-      whole(field.name, field.batch_type(batch), field.batch_type(data("train").samples));
+      whole(field.name, field.batch_type(rows("train")), field.batch_type(data("train").samples));
     replace_all(text, streamed_position, "position");
   }
   return text_hash(text);
@@ -200,21 +196,25 @@ void Blueprint::make_schedule() {
   schedule_.total_steps = schedule_.steps(spec_.trainer.max);
 }
 
+std::int64_t Blueprint::rows(std::string_view split) const {
+  const Placement& where = placement(split);
+  return where.streams() ? where.places * sampler(split).options().batch_size : data(split).samples;
+}
+
 Batch Blueprint::batch(Builder& builder, std::string_view split, std::int64_t samples) {
   const DatasetInfo& info = data(split);
   const SplitSpec& spec = *spec_.data.find(split);
   Graph& graph = builder.graph();
   const std::string prefix = fmt::format("data/{}/", split);
-  const bool streamed = streams(split);
-  const std::int64_t batch_size = sampler(split).options().batch_size;
-  const std::int64_t ordered = streamed ? batch_size : sampler(split).samples();
+  const bool streamed = placement(split).streams();
+  const std::int64_t ordered = streamed ? rows(split) : sampler(split).samples();
   const Value order = graph.state(state_.declare({prefix + "order", {DType::i32, {ordered}}, Init::zeros(), false}));
   const Value position = graph.scalar(streamed ? streamed_position : "position", DType::i64);
   Batch batch{.fields = {}, .samples = samples, .classes = {}};
   const Builder::Scope scope(builder, fmt::format("data.{}", split));
   for (const Field& field : info.fields) {
-    const Value samples_of_field = graph.state(state_.declare(
-        {prefix + field.name, field.batch_type(streamed ? batch_size : info.samples), Init::zeros(), false}));
+    const Value samples_of_field =
+        graph.state(state_.declare({prefix + field.name, field.batch_type(rows(split)), Init::zeros(), false}));
     Value value =
         builder.apply1("gather", std::make_shared<GatherAttributes>(samples), {samples_of_field, order, position});
     if (field.dtype == DType::u8)

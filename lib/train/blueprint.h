@@ -13,6 +13,7 @@
 #include "graph/builder.h"
 #include "graph/graph.h"
 #include "nn/step.h"
+#include "train/placement.h"
 #include "train/policy.h"
 #include "train/spec.h"
 
@@ -60,8 +61,9 @@ std::string target_of(const ExperimentSpec& spec, const std::optional<std::strin
 class Blueprint {
  public:
   /// `spec` outlives the blueprint. `data` describes the splits in use; without `train` there is nothing but
-  /// evaluation. Throws a config Error where layers, loss, metrics, policies or data do not fit each other.
-  Blueprint(ExperimentSpec& spec, std::map<std::string, DatasetInfo> data, Answers answers = {});
+  /// evaluation. `placements` are those of the splits; by default as the host's memory allows. Throws a config Error
+  /// where layers, loss, metrics, policies or data do not fit each other.
+  Blueprint(ExperimentSpec& spec, DataInfos data, Answers answers = {}, Placements placements = {});
 
   /// The graph of a program, fresh.
   std::unique_ptr<Graph> build(const ProgramKey& key);
@@ -78,8 +80,10 @@ class Blueprint {
   const DatasetInfo& data(std::string_view split) const { return data_.find(split)->second; }
   const Sampler& sampler(std::string_view split) const { return *samplers_.find(split)->second; }
   std::vector<std::string> splits() const;
-  /// Whether the split is read batch by batch: its state then has room for one batch, in order.
-  bool streams(std::string_view split) const { return spec_.data.streams(data(split).bytes()); }
+  /// Where the split's samples lie. If it is brought batch by batch, its state has room for the places' batches, in
+  /// order, and the scalar `streamed_position` says at which row the batch of a step begins.
+  const Placement& placement(std::string_view split) const { return placements_.find(split)->second; }
+  static constexpr const char* streamed_position = "streamed_position";
   const Schedule& schedule() const { return schedule_; }
   const AverageStates& averages() const { return averages_; }
   /// Driven values, the learning rate first.
@@ -111,6 +115,8 @@ class Blueprint {
   std::vector<ProgramKey> training_programs() const;
   void add_refresh_programs(std::vector<ProgramKey>& keys) const;
   void declare_averages(const std::vector<int>& statistics, Diagnostics& problems);
+  /// Rows of the split's state.
+  std::int64_t rows(std::string_view split) const;
   Batch batch(Builder& builder, std::string_view split, std::int64_t samples);
   std::string hash_without_guard(const ProgramKey& key, const Graph& graph);
   void declare_groups();
@@ -129,7 +135,8 @@ class Blueprint {
 
   ExperimentSpec& spec_;
   Answers answers_;
-  std::map<std::string, DatasetInfo, std::less<>> data_;
+  DataInfos data_;
+  Placements placements_;
   std::map<std::string, std::unique_ptr<Sampler>, std::less<>> samplers_;
   StateSpec state_;
   BuildContext context_;

@@ -60,15 +60,16 @@ struct Policy {
   virtual double value(std::int64_t step, double base, const Schedule& schedule) const;
   /// Whether it changes the value that other policies give, so that it may stand after them on the same target.
   virtual bool follows() const { return false; }
-  /// Called once before anything runs, when the target's own value (NaN without a target) and the length of training
-  /// are known. Returns what does not fit them, as advice; empty if all does.
+  /// Called before anything runs, when the target's own value (NaN without a target) and the length of training are
+  /// known; again if graphs are built anew. Returns what does not fit them, as advice; empty if all does.
   virtual std::string settle(double base, const Schedule& schedule);
   /// A report was made: at an epoch's end or by validation within it.
   virtual void report(const HistoryRecord& record, Requests& requests);
   /// What report() keeps, by name; read back by restore().
   virtual NamedValues state() const { return {}; }
   virtual void restore(const NamedValues& state);
-  /// Names of the values that it adds to each report. Called once, when the parameters are known.
+  /// Names of the values that it adds to each report. Called when the parameters are known; again if graphs are built
+  /// anew, and then what was kept of the call before is void.
   virtual std::vector<std::string> adds(const StateSpec& state);
   /// Updates have come to where a report is due; validation comes next. Reads from the state what added() will give,
   /// and keeps it as part of state(). `accumulated`: the last update was made of several batches.

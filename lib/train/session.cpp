@@ -14,26 +14,33 @@
 
 namespace trainctl {
 
-PlanOptions plan_options(const Device& device, const TrainerSpec& trainer) {
-  if (trainer.precision != Precision::fp32 && !device.reduced_precision()) {
-    fail(ErrorKind::config,
-         "trainer.precision is {}, and device {} computes in fp32 only; use --device cuda, or precision: fp32",
-         trainer.precision == Precision::tf32 ? "tf32" : "bf16", device.name());
+namespace {
+
+/// Copies all samples of a field to the device, piece by piece, from a source that does not hold them.
+void upload_samples(const SampleSource& source, std::size_t field, void* to, Device& device) {
+  constexpr std::size_t piece_bytes = std::size_t{16} << 20;
+  const std::size_t sample_bytes = source.info().fields[field].sample_bytes();
+  const auto samples = static_cast<std::size_t>(source.info().samples);
+  std::vector<std::int32_t> ids(
+      std::clamp<std::size_t>(piece_bytes / std::max<std::size_t>(sample_bytes, 1), 1, samples));
+  HostBytes piece(ids.size() * sample_bytes);
+  for (std::size_t first = 0; first < samples; first += ids.size()) {
+    const std::span some(ids.data(), std::min(ids.size(), samples - first));
+    std::iota(some.begin(), some.end(), static_cast<std::int32_t>(first));
+    source.read(field, some, piece.data());
+    device.upload(static_cast<std::byte*>(to) + first * sample_bytes, piece.data(), some.size() * sample_bytes);
   }
-  return {.device = std::string(device.name()),
-          .threads = device.threads(),
-          .deterministic = trainer.deterministic,
-          .fast_math = trainer.fast_math,
-          .tf32 = trainer.precision == Precision::tf32,
-          .concurrent = device.concurrent()};
 }
 
-Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits)
+}  // namespace
+
+Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits, Plans plans)
     : device_(device),
       blueprint_(blueprint),
       state_(device, blueprint.state()),
       scalars_(device),
-      programs_(device, state_, scalars_) {
+      programs_(device, state_, scalars_),
+      planned_(std::move(plans)) {
   load(splits);
 }
 
@@ -48,9 +55,9 @@ void Session::load(const std::vector<std::string>& splits) {
     const std::string text = to_yaml(split.dataset.write());
     text_of_split[name] = text;
     if (loading.contains(text)) continue;
-    const bool streamed = blueprint_.streams(name);
-    loading[text] = std::async(std::launch::async, [dataset, streamed]() -> Source {
-                      if (streamed) return dataset->open();
+    const bool loaded = blueprint_.placement(name).loaded;
+    loading[text] = std::async(std::launch::async, [dataset, loaded]() -> Source {
+                      if (!loaded) return dataset->open();
                       return std::make_shared<Table>(dataset->load());
                     }).share();
   }
@@ -58,10 +65,14 @@ void Session::load(const std::vector<std::string>& splits) {
   for (const std::string& name : splits) {
     SplitData& data = data_[name];
     data.source = loading[text_of_split[name]].get();
-    if (blueprint_.streams(name))
+    if (!blueprint_.placement(name).loaded && dynamic_cast<const Table*>(data.source.get())) {
+      log::warn("data.{}: is {}, but '{}' cannot be read in parts; all of it is in memory", name,
+                blueprint_.placement(name).reason, blueprint_.spec().data.find(name)->dataset.type());
+    }
+    if (blueprint_.placement(name).streams())
       stream(name, data);
     else
-      place(name, data, static_cast<const Table&>(*data.source));
+      place(name, data);
     sources.emplace_back(name, data.source);
   }
   for (const std::string& name : splits) {
@@ -71,15 +82,15 @@ void Session::load(const std::vector<std::string>& splits) {
   // Without training nothing is saved that would tell it.
   const auto when = data_.contains("train") ? std::launch::async : std::launch::deferred;
   digest_future_ = std::async(when, [this, sources] {
-    if (streams()) return sampled_data_digest();
+    if (samples_digest()) return sampled_data_digest();
     std::string joined = listed_;
     for (const auto& [name, source] : sources) joined += name + ":" + source->digest() + "\n";
     return sha256_hex(joined);
   });
 }
 
-bool Session::streams() const {
-  return std::ranges::any_of(data_, [](const auto& split) { return split.second.stream != nullptr; });
+bool Session::samples_digest() const {
+  return std::ranges::any_of(data_, [&](const auto& split) { return !blueprint_.placement(split.first).loaded; });
 }
 
 std::string Session::sampled_data_digest() const {
@@ -90,36 +101,34 @@ std::string Session::sampled_data_digest() const {
 
 void Session::stream(const std::string& split, SplitData& data) {
   const StateSpec& spec = blueprint_.state();
-  const DataSpec& how = blueprint_.spec().data;
-  if (dynamic_cast<const Table*>(data.source.get())) {
-    log::warn("data.{}: is larger than data.memory_limit, but '{}' cannot be read in parts; all of it is in memory",
-              split, how.find(split)->dataset.type());
-  }
   std::vector<int> states;
   for (const Field& field : data.source->info().fields)
     states.push_back(spec.find(fmt::format("data/{}/{}", split, field.name)));
-  const Sampler& sampler = blueprint_.sampler(split);
-  const int threads = how.threads > 0 ? static_cast<int>(how.threads) : device_.threads();
-  data.stream = std::make_unique<StreamedSplit>(data.source, sampler, states, threads);
-  data.order.resize(static_cast<std::size_t>(sampler.options().batch_size));
+  data.stream = std::make_unique<StreamedSplit>(data.source, blueprint_.sampler(split), states, state_,
+                                                blueprint_.spec().data.reading_threads(device_));
+  const int order = spec.find(fmt::format("data/{}/order", split));
+  data.order.resize(static_cast<std::size_t>(spec[order].type.elements()));
   std::iota(data.order.begin(), data.order.end(), 0);
-  state_.write(spec.find(fmt::format("data/{}/order", split)), data.order.data());
+  state_.write(order, data.order.data());
 }
 
 void Session::bring(std::string_view split, std::int64_t epoch, std::int64_t offset) {
   SplitData& data = data_.find(split)->second;
-  if (data.stream) data.stream->bring({epoch, offset}, state_);
+  if (data.stream) scalars_.set(Blueprint::streamed_position, data.stream->bring({epoch, offset}));
 }
 
-void Session::place(const std::string& split, SplitData& data, const Table& table) {
+void Session::place(const std::string& split, SplitData& data) {
   const StateSpec& spec = blueprint_.state();
-  for (const Column& column : table.columns()) {
-    const int state = spec.find(fmt::format("data/{}/{}", split, column.field.name));
-    // On the CPU the data set is used where it lies; a program never writes to it.
-    if (device_.name() == "cpu") {
-      state_.adopt(state, const_cast<std::byte*>(column.data()));
-    } else {
-      state_.write(state, column.data());
+  const auto* table = dynamic_cast<const Table*>(data.source.get());
+  const std::vector<Field>& fields = data.source->info().fields;
+  for (std::size_t field = 0; field < fields.size(); ++field) {
+    const int state = spec.find(fmt::format("data/{}/{}", split, fields[field].name));
+    if (!table) {
+      upload_samples(*data.source, field, state_.address(state), device_);
+    } else if (device_.memory()) {
+      state_.write(state, table->columns()[field].data());
+    } else {  // the data set is used where it lies; a program never writes to it
+      state_.adopt(state, const_cast<std::byte*>(table->columns()[field].data()));
     }
   }
   data.order_state = spec.find(fmt::format("data/{}/order", split));
@@ -132,12 +141,9 @@ const std::string& Session::data_digest() {
 }
 
 Plan Session::plan(const ProgramKey& key) {
-  if (auto ready = planned_.extract(key)) return std::move(ready.mapped());
-  PlanOptions options = plan_options(device_, blueprint_.spec().trainer);
-  options.choices = &choices_;
-  options.tune = !options.deterministic && data_.contains("train");
-  Plan made = plan_program(*blueprint_.build(key), options);
-  if (options.tune && tune(device_, made, choices_)) made = plan_program(*blueprint_.build(key), options);
+  auto ready = planned_.extract(key);
+  Plan made = ready ? std::move(ready.mapped()) : plan_one(blueprint_, key, device_, choices_);
+  if (made.options.tune && tune(device_, made, choices_)) made = plan_one(blueprint_, key, device_, choices_);
   tell_lost(made);
   return made;
 }
@@ -169,10 +175,14 @@ void Session::reserve() {
   std::size_t most = 0;
   for (const ProgramKey& key : blueprint_.programs()) {
     if (compiled_.contains(key)) continue;
-    Plan ready = plan(key);
+    const Plan& ready = planned_.emplace(key, plan(key)).first->second;
     most = std::max(most, ready.arena_bytes);
-    planned_.emplace(key, std::move(ready));
+    for (const Storage& storage : ready.storages) {
+      if (storage.kind == Storage::Kind::working_copy)
+        state_.working_copy(storage.state, storage.layout, storage.dtype, ready.options.device, ready.options.threads);
+    }
   }
+  state_.reserve();
   programs_.reserve(most);
 }
 

@@ -14,6 +14,7 @@
 #include "program/program.h"
 #include "train/blueprint.h"
 #include "train/initial_weights.h"
+#include "train/memory_plan.h"
 #include "train/streamed_split.h"
 
 namespace trainctl {
@@ -33,23 +34,21 @@ struct Measured {
   double value = 0.0;
 };
 
-/// How programs are planned for a device; a config Error if it does not compute in the precision asked for.
-PlanOptions plan_options(const Device& device, const TrainerSpec& trainer);
-
 /// Everything that runs. Programs are planned together, so that the arena is taken once, and each is compiled when
 /// first needed.
 class Session {
  public:
-  /// `device` and `blueprint` outlive the session. Loads the splits named (by default all but test).
-  Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits);
+  /// `device` and `blueprint` outlive the session. Loads the splits named. Programs that `plans` has are not planned
+  /// again.
+  Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits, Plans plans = {});
 
   /// Has programs take what a run took before, where they still can; before any is planned.
   void take(Choices choices) { choices_ = std::move(choices); }
   /// What every program planned so far takes, with what take() was given.
   Choices choices() const;
   Program& program(const ProgramKey& key);
-  /// Plans every program that the run will need and takes memory for the largest, so that a lack of it shows before the
-  /// first step.
+  /// Plans every program that the run will need and takes the memory of all state, of working copies and of the largest
+  /// program, so that a lack of it shows before the first step.
   void reserve();
   /// Brings the split's order for an epoch to the device, unless it is there.
   void set_epoch(std::string_view split, std::int64_t epoch);
@@ -74,20 +73,20 @@ class Session {
   ScalarRow& scalars() { return scalars_; }
   Device& device() const { return device_; }
   ProgramSet& programs() { return programs_; }
-  /// SHA-256 over the loaded splits; waits for the thread that computes it. Where one of them is streamed, which cannot
-  /// be waited for, it is that of sampled_digest().
+  /// SHA-256 over the loaded splits; waits for the thread that computes it. Where one of them is read from files, which
+  /// cannot be waited for, it is that of sampled_digest().
   const std::string& data_digest();
   /// "sampled:" and a SHA-256 over some samples of the loaded splits, wherever they lie.
   std::string sampled_data_digest() const;
   /// Whether data_digest() is of that kind.
-  bool streams() const;
+  bool samples_digest() const;
 
  private:
   Plan plan(const ProgramKey& key);
   /// Warns, once, that something chosen before is not to be had.
   void tell_lost(const Plan& plan);
   void load(const std::vector<std::string>& splits);
-  void place(const std::string& split, SplitData& data, const Table& table);
+  void place(const std::string& split, SplitData& data);
   void stream(const std::string& split, SplitData& data);
 
   Device& device_;
@@ -99,7 +98,7 @@ class Session {
   Choices choices_;
   bool told_lost_ = false;
   std::map<std::string, SplitData, std::less<>> data_;
-  std::map<ProgramKey, Plan> planned_;  ///< not compiled yet
+  Plans planned_;  ///< not compiled yet
   std::map<ProgramKey, Program*> compiled_;
   std::string listed_;  ///< digests of the samples that files chose: they belong to the data too
   std::string digest_;

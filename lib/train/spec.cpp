@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "data/memory_limit.h"
 
 namespace trainctl {
 
@@ -37,7 +36,7 @@ Schema<DataSpec> DataSpec::schema() {
              "split. Metrics and predictions of a standardised target are in its own unit, the loss is not.")
       .field("memory_limit", &DataSpec::memory_limit, at_least(0.0), unit("MiB"),
              "A larger data set is not kept in memory: its batches are read ahead of their use. By default half of the "
-             "machine's memory.",
+             "machine's memory, and on a GPU what its own has room for.",
              resume(Resume::safe))
       .field("threads", &DataSpec::threads, between(0, 1024),
              "Threads that read a data set that is not kept in memory; 0: as many as train.", resume(Resume::safe));
@@ -48,12 +47,6 @@ const SplitSpec* DataSpec::find(std::string_view name) const {
   if (name == "val" && val) return &*val;
   if (name == "test" && test) return &*test;
   return nullptr;
-}
-
-bool DataSpec::streams(std::uint64_t bytes) const {
-  constexpr double mib = 1024.0 * 1024.0;
-  const double limit = memory_limit ? *memory_limit * mib : static_cast<double>(usable_memory_bytes()) / 2.0;
-  return static_cast<double>(bytes) > limit;
 }
 
 Schema<TrainerSpec> TrainerSpec::schema() {

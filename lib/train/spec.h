@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "data/sample_order.h"
 #include "data/subset.h"
+#include "device/device.h"
 #include "nn/loss.h"
 #include "nn/metric.h"
 #include "nn/model.h"
@@ -50,8 +51,8 @@ struct DataSpec {
   static Schema<DataSpec> schema();
   /// The split of that name, or null.
   const SplitSpec* find(std::string_view name) const;
-  /// Whether samples of so many bytes are too many for memory, so that batches are read when they are needed.
-  bool streams(std::uint64_t bytes) const;
+  /// Threads that read batches ahead of a device's steps.
+  int reading_threads(const Device& device) const { return threads > 0 ? static_cast<int>(threads) : device.threads(); }
 };
 
 /// fp32: everything in float32. tf32: products of matrices and convolutions round their operands to TF32. bf16:

@@ -43,11 +43,10 @@ void Trainer::diverged(std::string reason) {
   history_.status = "diverged";
   history_.stop_reason = std::move(reason);
   history_.write(paths_.history());
-  fail(ErrorKind::diverged,
-       "{}; checkpoints saved before are kept in {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, "
-       "and "
-       "start again",
-       history_.stop_reason, paths_.checkpoints().string());
+  const bool saved = !checkpoints_.list().empty();
+  fail(ErrorKind::diverged, "{}; {}. Lower optimizer.lr, add a warm-up, or set trainer.clip_grad_norm, and start again",
+       history_.stop_reason,
+       saved ? "checkpoints saved before are kept in " + paths_.checkpoints().string() : "nothing was saved before");
 }
 
 void Trainer::clear_training_sums() {

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from cli import SMALL, SOURCE, TRAINCTL, CliTest, changed, main
+from cli import SMALL, SOURCE, TRAINCTL, CliTest, changed, main, npy
 
 MODULES = os.environ.get("EMULATED_CUDA", os.path.join(os.path.dirname(TRAINCTL), "emulated_cuda"))
 CUDA = changed(SMALL, trainer__device="cuda")
@@ -91,6 +91,20 @@ class Runs(Cuda):
         self.run_cli("train", config, "--output", "killed", "--resume", "auto")
         self.same_run("whole", "killed")
 
+    def test_streamed(self):
+        """batches that come one by one beside the steps give the same bits"""
+        (self.folder / "x.npy").write_bytes(npy([203, 8], "<f4", [((7 * i) % 23) / 11 - 1 for i in range(8 * 203)]))
+        (self.folder / "y.npy").write_bytes(npy([203], "<i8", [(i * i) % 4 for i in range(203)]))
+        dataset = {"type": "npy", "input": "x.npy", "target": "y.npy", "classes": 4}
+        data = {"train": {"dataset": dataset, "batch_size": 7, "shuffle": True}, "val": {"dataset": dataset, "batch_size": 10}}
+        config = self.write("c.yaml", changed(CUDA, data=data, trainer__log_every="11 steps", checkpoint__every=["13 steps"]))
+        self.run_cli("train", config, "--output", "whole")
+        self.run_cli("train", config, "--output", "streamed", "--set", "data.memory_limit=0")
+        one, other = self.final_state("whole"), self.final_state("streamed")
+        self.assertEqual(one["arrays"], other["arrays"])
+        self.assertEqual(one["history"], other["history"])
+        self.assertEqual(one["steps"], other["steps"])
+
     def test_moved(self):
         """a run begun on the CPU goes on on the GPU and back; that bits may differ is said"""
         config = self.write("c.yaml", changed(SMALL, trainer__max="1 epochs"))
@@ -132,7 +146,7 @@ class Faults(Cuda):
         wide = ["--set", "model.layers=[{type: linear, out_features: 100000}, relu, {type: linear, out_features: 4}]"]
         error = self.error("train", config, *wide, "--output", "run", expect=6, env=self.gpu(memory=16))
         self.assertEqual(error["kind"], "environment")
-        self.assertRegex(error["message"], r"not enough memory on the GPU: [\d.]+ [MG]iB .*16.0 MiB")
+        self.assertRegex(error["message"], r"not enough memory on the device: the plan takes [\d.]+ MiB .* of 16.0 MiB are free")
         self.assertFalse((self.folder / "run").exists())
 
     def test_broken(self):
@@ -141,7 +155,7 @@ class Faults(Cuda):
         self.run_cli("train", config, "--output", "whole")
         for name, code, what in [("cudaErrorIllegalAddress", 1, "an illegal memory access"), ("cudaErrorECCUncorrectable", 6, "the device is lost")]:
             with self.subTest(name):
-                error = self.error("train", config, "--output", "run", expect=code, env=self.gpu(fail=f"{name}@30"))
+                error = self.error("train", config, "--output", "run", expect=code, env=self.gpu(fail=f"{name}@6"))
                 self.assertIn(name, error["message"])
                 self.assertIn(what, error["message"])
                 self.assertIn("heckpoints saved before are intact", error["message"])

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "data/data_files.h"
 
@@ -124,6 +125,37 @@ TEST_CASE("staging starts at any position") {
   }
   Staging at_end(table, sampler, {3, 50}, {});
   check_batch(at_end.next(), {4, 0}, table, sampler);
+}
+
+TEST_CASE("staging reads on from anywhere, with the same memory, whatever is held or under way") {
+  const Table table = numbered(50);
+  const Sampler sampler(50, {.batch_size = 8, .shuffle = true, .seed = 5});
+  Staging staging(table, sampler, {.threads = 3, .slots = 4});
+  const std::byte* memory = staging.memory().data();
+  for (const DataPosition start : {DataPosition{2, 0}, {2, 16}, {0, 48}, {1, 50}}) {
+    staging.seek(start);
+    DataPosition at = start.offset == 50 ? DataPosition{start.epoch + 1, 0} : start;
+    for (int batch = 0; batch < 9; ++batch, at = sampler.next(at)) {
+      check_batch(staging.next(), at, table, sampler);
+      staging.release();
+    }
+    staging.next();  // held
+    staging.next();
+  }
+  CHECK(staging.memory().data() == memory);
+  CHECK(reinterpret_cast<std::uintptr_t>(memory) % 4096 == 0);
+}
+
+TEST_CASE("staging says whether a batch is ready, and a damaged one never is") {
+  const Table table = numbered(40);
+  const Sampler sampler(40, {.batch_size = 4});
+  const FailingSource source(table, 5);
+  Staging staging(source, sampler, {}, {.threads = 1, .slots = 2});
+  while (!staging.ready()) std::this_thread::yield();
+  check_batch(staging.next(), {0, 0}, table, sampler);
+  for (int i = 0; i < 100; ++i) CHECK_FALSE(staging.ready());
+  CHECK_THROWS_AS(staging.next(), Error);
+  CHECK_FALSE(staging.ready());
 }
 
 TEST_CASE("several batches can be held; one too many is refused") {

@@ -27,8 +27,7 @@ struct Look {
     set.push_back("optimizer={type: sgd, lr: 0.05, groups: {biases: {match: \"*.bias\"}}}");
     spec = parse<ExperimentSpec>(
         load_spec(test::source_dir() / "tests/golden/mlp_sgd.yaml", {.set = std::move(set), .unset = {}}));
-    blueprint = std::make_unique<Blueprint>(
-        spec, std::map<std::string, DatasetInfo>{{"train", spec.data.train.dataset->describe()}});
+    blueprint = std::make_unique<Blueprint>(spec, DataInfos{{"train", spec.data.train.dataset->describe()}});
     static const auto device = DeviceRegistry::instance().find("cpu")->open(1);
     session = std::make_unique<Session>(*device, *blueprint, std::vector<std::string>{"train"});
     session->initialise();

@@ -30,7 +30,7 @@ struct Run {
     std::filesystem::create_directories(folder);
     spec =
         parse<ExperimentSpec>(load_spec(golden / (std::string(name) + ".yaml"), {.set = std::move(set), .unset = {}}));
-    std::map<std::string, DatasetInfo> data{{"train", spec.data.train.dataset->describe()}};
+    DataInfos data{{"train", spec.data.train.dataset->describe()}};
     std::vector<std::string> splits{"train"};
     if (spec.data.val) {
       data.emplace("val", spec.data.val->dataset->describe());

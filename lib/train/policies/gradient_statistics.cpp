@@ -31,6 +31,8 @@ struct GradientStatistics final : Policy {
         .example("{type: gradient_statistics, per: parameter}");
   }
   std::vector<std::string> adds(const StateSpec& state) override {
+    names_.clear();
+    parts_.clear();
     for (int root = 0; root < state.size(); ++root) {
       constexpr std::string_view prefix = "parameters/";
       if (!state[root].name.starts_with(prefix)) continue;

@@ -23,6 +23,7 @@ constexpr std::array known{
     Known{cudaErrorNoDevice, "cudaErrorNoDevice", "there is no device"},
     Known{cudaErrorNoKernelImageForDevice, "cudaErrorNoKernelImageForDevice", "no code for this device"},
     Known{cudaErrorECCUncorrectable, "cudaErrorECCUncorrectable", "uncorrectable ECC error"},
+    Known{cudaErrorHostMemoryAlreadyRegistered, "cudaErrorHostMemoryAlreadyRegistered", "pinned already"},
     Known{cudaErrorNotReady, "cudaErrorNotReady", "not ready"},
     Known{cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access"},
     Known{cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
@@ -51,7 +52,7 @@ std::string text_of(std::string_view name) {
 
 cudaError_t last = cudaSuccess;
 cudaError_t broken = cudaSuccess;
-std::int64_t steps = 0;
+std::int64_t launches = 0;
 
 int driver_version() {
   return static_cast<int>(emulation::setting("driver", CUDART_VERSION));
@@ -79,11 +80,11 @@ cudaError_t noted(cudaError_t error) {
   return error;
 }
 
-void count_step() {
-  ++steps;
+void count_launch() {
+  ++launches;
   const std::string text = text_of("fail");
   const std::size_t at = text.find('@');
-  if (at == std::string::npos || std::stoll(text.substr(at + 1)) != steps) return;
+  if (at == std::string::npos || std::stoll(text.substr(at + 1)) != launches) return;
   const auto named = std::ranges::find(known, text.substr(0, at), [](const Known& k) { return std::string(k.name); });
   broken = named != known.end() ? named->error : cudaErrorUnknown;
 }

@@ -78,7 +78,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     if (stream->captured) return cudaErrorStreamCaptureUnsupported;
     return emulation::enqueue(stream, [=] {
       executable->run();
-      emulation::count_step();
+      emulation::count_launch();
     });
   });
 }

@@ -8,7 +8,7 @@
 //   memory=MIB     how much memory it has (16384)
 //   sm=NN          its compute capability (90)
 //   driver=NNNNN   the CUDA version that the driver knows, 0 for none (13000)
-//   fail=NAME@N    the N-th step that is launched ends in the sticky error NAME, as in cudaErrorIllegalAddress@100
+//   fail=NAME@N    the N-th launch of a graph ends in the sticky error NAME, as in cudaErrorIllegalAddress@100
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -17,7 +17,6 @@
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <set>
 #include <vector>
 
 using Work = std::function<void()>;
@@ -56,6 +55,16 @@ std::recursive_mutex& mutex();
 
 /// Whether work is done as early as possible now; else as late.
 bool eager();
+/// Decides that from now on, until an object of this kind ends.
+class Eager {
+ public:
+  explicit Eager(bool eager);
+  ~Eager();
+  Eager(const Eager&) = delete;
+  Eager& operator=(const Eager&) = delete;
+};
+/// Streams and events that there are.
+std::size_t streams_and_events();
 
 /// Gives a stream work, or a graph that it captures to a node.
 cudaError_t enqueue(EmulatedStream* stream, Work work);
@@ -67,8 +76,8 @@ void drain_all();
 
 /// A sticky error, once there is one: every call answers with it from then on.
 cudaError_t sticky();
-/// To be called for each step that is launched.
-void count_step();
+/// To be called for each graph that is launched.
+void count_launch();
 
 /// What TRAINCTL_EMULATED_CUDA says of `name`, or `otherwise`.
 std::int64_t setting(const char* name, std::int64_t otherwise);

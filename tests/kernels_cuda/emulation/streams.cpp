@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <optional>
+#include <set>
 
 #include "call.h"
 
@@ -9,6 +11,8 @@ namespace {
 
 std::set<EmulatedStream*> streams;
 std::uint64_t synchronised = 0;
+std::optional<bool> decided;
+std::size_t events = 0;
 
 void do_next(EmulatedStream* stream) {
   const EmulatedStream::Item item = std::move(stream->queue.front());
@@ -43,7 +47,17 @@ void drain(EmulatedStream* stream, const EmulatedEvent* event, std::uint64_t rec
 }
 
 bool eager() {
-  return std::popcount(synchronised) % 2 != 0;
+  return decided.value_or(std::popcount(synchronised) % 2 != 0);
+}
+Eager::Eager(bool eager) {
+  decided = eager;
+}
+Eager::~Eager() {
+  decided.reset();
+}
+
+std::size_t streams_and_events() {
+  return streams.size() + events;
 }
 
 void drain_all() {
@@ -91,7 +105,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
-  return call([&] { return *event = new EmulatedEvent, cudaSuccess; });
+  return call([&] { return *event = new EmulatedEvent, ++events, cudaSuccess; });
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   return cudaEventCreate(event);
@@ -100,6 +114,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return call([&] {
     if (event->stream && streams.contains(event->stream)) emulation::drain(event->stream, event, event->recorded);
     delete event;
+    --events;
     return cudaSuccess;
   });
 }

@@ -103,8 +103,7 @@ void check_work(const std::string& work, Precision precision, std::int64_t batch
   ExperimentSpec spec =
       parse<ExperimentSpec>(load_spec(config, {.set = {fmt::format("data.train.batch_size={}", batch)}, .unset = {}}));
   spec.trainer.precision = precision;
-  std::map<std::string, DatasetInfo> data{{"train", spec.data.train.dataset->describe()}};
-  Blueprint blueprint(spec, data);
+  Blueprint blueprint(spec, {{"train", spec.data.train.dataset->describe()}});
   std::map<std::string, std::string> table;
   for (const ProgramKey& key : blueprint.programs()) {
     const auto graph = blueprint.build(key);
