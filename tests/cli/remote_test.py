@@ -201,7 +201,7 @@ class Trouble(Remote):
         self.assertEqual(process.returncode, 0, err)
         self.assertLessEqual(err.count("not copied for now"), 1, err)
         self.assertIn(": not copied: ", err)
-        self.assertIn("`trainctl push run` copies them", err)
+        self.assertIn("`trainctl push run` copies what is left", err)
         self.assertTrue(json.loads((self.folder / "run/remote.json").read_text())["places"][self.url("run")]["missing"])
         error = self.error("push", "run", expect=6)
         self.assertIn("checkpoints/step-", error["message"])
