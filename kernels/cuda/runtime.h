@@ -26,6 +26,7 @@ class CudaStream final : public Stream {
   const cudaStream_t handle;
 };
 
+/// A stream that does not wait for the default one; its owner destroys it.
 inline cudaStream_t new_stream() {
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
