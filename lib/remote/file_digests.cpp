@@ -1,20 +1,26 @@
 #include "remote/file_digests.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <openssl/evp.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <limits>
+#include <system_error>
+#include <utility>
 
 #include "base/error.h"
-#include "base/sha256.h"
 #include "remote/object_store.h"
 
 namespace trainctl {
 namespace {
 
 constexpr std::size_t buffer_bytes = 1 << 20;
+/// What a checksum may tell of parts: each costs memory, and S3 has none below 5 MiB but the last.
+constexpr std::uint64_t least_part_bytes = 1 << 20;
 
 }  // namespace
 
@@ -55,6 +61,15 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
+std::string unhex(std::string_view digits) {
+  if (digits.size() % 2 != 0 || digits.find_first_not_of("0123456789abcdef") != digits.npos) return "";
+  const auto value = [](char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; };
+  std::string bytes;
+  for (std::size_t i = 0; i < digits.size(); i += 2)
+    bytes += static_cast<char>(16 * value(digits[i]) + value(digits[i + 1]));
+  return bytes;
+}
+
 std::string base64(std::string_view bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
   text.resize(static_cast<std::size_t>(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
@@ -63,12 +78,49 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-FileDigests digest_file(int fd, const std::string& name, std::uint64_t bytes, std::uint64_t part_bytes,
+std::optional<PartedSha256> PartedSha256::like(std::string_view checksum) {
+  constexpr std::size_t digits = 64;
+  if (checksum.size() < digits || checksum.substr(0, digits).find_first_not_of("0123456789abcdef") != checksum.npos)
+    return {};
+  if (checksum.size() == digits) return PartedSha256(std::numeric_limits<std::uint64_t>::max());
+  std::uint64_t part_bytes = 0;
+  const auto [end, error] =
+      std::from_chars(checksum.data() + digits + 1, checksum.data() + checksum.size(), part_bytes);
+  if (checksum[digits] != '-' || error != std::errc() || end != checksum.data() + checksum.size() ||
+      part_bytes < least_part_bytes)
+    return {};
+  return PartedSha256(part_bytes);
+}
+
+void PartedSha256::update(ByteSpan bytes) {
+  while (!bytes.empty()) {
+    if (in_part_ == part_bytes_) {
+      parts_.push_back(part_.finish());
+      in_part_ = 0;
+    }
+    const ByteSpan now = bytes.first(std::min<std::uint64_t>(bytes.size(), part_bytes_ - in_part_));
+    part_.update(now);
+    in_part_ += now.size();
+    bytes = bytes.subspan(now.size());
+  }
+}
+
+PartedSha256::Result PartedSha256::finish() {
+  parts_.push_back(part_.finish());
+  in_part_ = 0;
+  Result result{.whole = hex(text_of(parts_[0])), .parts = std::exchange(parts_, {})};
+  if (result.parts.size() == 1) return result;
+  Sha256 all;
+  for (const Sha256::Digest& part : result.parts) all.update(text_of(part));
+  result.whole = fmt::format("{}-{}", all.finish_hex(), part_bytes_);
+  return result;
+}
+
+FileDigests digest_file(int fd, const std::string& name, std::uint64_t bytes, std::uint64_t part_bytes, WithMd5 md5,
                         const Cancellation& cancellation) {
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(buffer_bytes);
   FileDigests digests{.bytes = bytes, .sha256 = {}, .parts = {}};
-  Sha256 whole;
-  Sha256 part_sha;
+  PartedSha256 sha256(part_bytes);
   Md5 part_md5;
   std::uint64_t done = 0;
   do {
@@ -82,16 +134,16 @@ FileDigests digest_file(int fd, const std::string& name, std::uint64_t bytes, st
       if (got < 0) fail_io(name, "read", errno);
       if (got == 0) fail(ErrorKind::data, "{}: was cut short to {} bytes while it was copied", name, done);
       const ByteSpan read(buffer.get(), static_cast<std::size_t>(got));
-      if (bytes > part_bytes) whole.update(read);
-      part_sha.update(read);
-      part_md5.update(read);
+      sha256.update(read);
+      if (md5 == WithMd5::yes) part_md5.update(read);
       done += read.size();
     }
-    part.sha256 = part_sha.finish_hex();
-    part.md5 = part_md5.finish();
+    if (md5 == WithMd5::yes) part.md5 = part_md5.finish();
     digests.parts.push_back(std::move(part));
   } while (done < bytes);
-  digests.sha256 = bytes > part_bytes ? whole.finish_hex() : digests.parts[0].sha256;
+  PartedSha256::Result sums = sha256.finish();
+  digests.sha256 = std::move(sums.whole);
+  for (std::size_t i = 0; i < sums.parts.size(); ++i) digests.parts.at(i).sha256 = sums.parts[i];
   return digests;
 }
 

@@ -70,7 +70,7 @@ S3Client::Result S3Client::try_call(const S3Call& call) {
     const S3Problem& problem = *result.problem;
     if (problem.credentials && !std::exchange(renewed, true) && renew_credentials()) continue;
     if (const std::uint64_t now = call.progress ? call.progress() : 0; now > reached) reached = now, tries = 0;
-    if (!problem.again || tries >= limits_.retries) return result;
+    if (!problem.again || !call.again || tries >= limits_.retries) return result;
     const double pause_s = wait_s(tries, problem);
     log::debug("{}: {}; trying again in {:.1f} s", call.what, problem.text, pause_s);
     if (!cancellation_.sleep(pause_s)) {

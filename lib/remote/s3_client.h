@@ -40,6 +40,8 @@ struct S3Call {
   std::function<std::uint64_t()> progress = {};
   /// Whether an answer of success is none: S3 answers 200 before it knows.
   bool may_fail_with_200 = false;
+  /// Whether it is tried again where that may help.
+  bool again = true;
 };
 
 /// For one thread, but for cancellation().

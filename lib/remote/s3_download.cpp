@@ -3,10 +3,10 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/sha256.h"
 #include "remote/file_digests.h"
 #include "remote/s3_transfer.h"
 
@@ -39,7 +39,8 @@ class Download final : public HttpSink {
     restart();
     etag_ = etag_of(head);
     sha256_ = head.header(sha256_header);
-    md5_ = sha256_.empty() && etag_is_md5(head) ? etag_ : "";
+    actual_sha256_ = PartedSha256::like(sha256_);
+    md5_ = !actual_sha256_ && etag_is_md5(head) ? etag_ : "";
     has_size_ = !head.header("content-length").empty();
     size_ = std::strtoull(std::string(head.header("content-length")).c_str(), nullptr, 10);
   }
@@ -47,7 +48,7 @@ class Download final : public HttpSink {
   void write(ByteSpan bytes) override {
     if (const int code = write_all(fd_.get(), bytes)) fail_write(temporary_.target(), "write", code);
     received_ += bytes.size();
-    if (!sha256_.empty()) actual_sha256_.update(bytes);
+    if (actual_sha256_) actual_sha256_->update(bytes);
     if (!md5_.empty()) actual_md5_.update(bytes);
   }
 
@@ -55,14 +56,14 @@ class Download final : public HttpSink {
     if (received_ > 0 && (::ftruncate(fd_.get(), 0) != 0 || ::lseek(fd_.get(), 0, SEEK_SET) != 0))
       fail_write(temporary_.target(), "write", errno);
     received_ = 0;
-    actual_sha256_ = Sha256();
+    actual_sha256_.reset();
     actual_md5_.finish();
   }
 
   // What is wrong with all that was received, or nullptr.
   const char* fault() {
     if (has_size_ && received_ != size_) return "another number of bytes arrived than was announced";
-    if (!sha256_.empty() && actual_sha256_.finish_hex() != sha256_)
+    if (actual_sha256_ && actual_sha256_->finish().whole != sha256_)
       return "what arrived does not have the SHA-256 of what was put";
     if (!md5_.empty()) {
       const std::string actual = actual_md5_.finish();
@@ -86,7 +87,7 @@ class Download final : public HttpSink {
   std::string etag_;
   std::string sha256_;
   std::string md5_;
-  Sha256 actual_sha256_;
+  std::optional<PartedSha256> actual_sha256_;
   Md5 actual_md5_;
 };
 

@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "remote/s3_transfer.h"
 #include "remote/xml.h"
 
 namespace trainctl {
@@ -43,7 +42,7 @@ std::string S3Store::checked_key(std::string_view key) const {
 }
 
 void S3Store::put(std::string_view key, const std::filesystem::path& file) {
-  s3_upload(client_, checked_key(key), url(key), file, part_bytes_);
+  s3_upload(client_, checked_key(key), url(key), file, part_bytes_, proof_);
 }
 
 void S3Store::get(std::string_view key, const std::filesystem::path& file) {

@@ -8,6 +8,7 @@
 
 #include "remote/object_store.h"
 #include "remote/s3_client.h"
+#include "remote/s3_transfer.h"
 
 namespace trainctl {
 
@@ -32,6 +33,7 @@ class S3Store final : public ObjectStore {
 
   S3Client client_;
   std::uint64_t part_bytes_;
+  PartProof proof_ = PartProof::untried;
 };
 
 }  // namespace trainctl

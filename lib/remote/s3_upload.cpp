@@ -22,11 +22,13 @@ constexpr std::uint64_t max_parts = 10'000;
 constexpr std::uint64_t mebibyte = 1 << 20;
 /// How often an upload is begun anew where the server has forgotten it or holds other bytes.
 constexpr int max_uploads = 3;
+/// What a server is tried with.
+constexpr std::uint64_t trial_bytes = 1024;
 
 class Upload {
  public:
-  Upload(S3Client& client, std::string full_key, std::string name, const fs::path& file)
-      : client_(client), full_key_(std::move(full_key)), name_(std::move(name)), file_(file.string()) {
+  Upload(S3Client& client, std::string full_key, std::string name, const fs::path& file, PartProof& proof)
+      : client_(client), full_key_(std::move(full_key)), name_(std::move(name)), file_(file.string()), proof_(proof) {
     // O_NONBLOCK: opening a pipe that nobody writes to must not hang.
     fd_ = Fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd_) fail_io(file, "open", errno);
@@ -39,11 +41,16 @@ class Upload {
   void run(std::uint64_t part_bytes) {
     const std::uint64_t least = (bytes_ / max_parts / mebibyte + 1) * mebibyte;
     if (bytes_ > part_bytes * max_parts) part_bytes = least;
+    const bool in_parts = bytes_ > part_bytes;
+    if (in_parts && proof_ == PartProof::untried)
+      proof_ = try_part_proof(client_, full_key_, name_, part_of_file(0, std::min(bytes_, trial_bytes)));
+    with_sha256_ = in_parts && proof_ == PartProof::sha256;
     for (int tries = 1;; ++tries) {
       // Anew each time: that other bytes arrived may mean that the file has changed.
-      digests_ = digest_file(fd_.get(), file_, bytes_, part_bytes, client_.cancellation());
+      digests_ = digest_file(fd_.get(), file_, bytes_, part_bytes, with_sha256_ ? WithMd5::no : WithMd5::yes,
+                             client_.cancellation());
       try {
-        return digests_.parts.size() == 1 ? put_whole() : put_in_parts();
+        return in_parts ? put_in_parts() : put_whole();
       } catch (const RemoteError& error) {
         const bool again = error.cause() == Cause::missing || error.cause() == Cause::damaged;
         if (!again || tries == max_uploads) throw;
@@ -57,10 +64,15 @@ class Upload {
     return {.what = "put " + name_, .method = method, .full_key = full_key_, .query = std::move(query)};
   }
 
+  HttpUpload part_of_file(std::uint64_t offset, std::uint64_t bytes) const {
+    return {.fd = fd_.get(), .name = file_, .offset = offset, .bytes = bytes};
+  }
+
   S3Call upload_of(const FilePart& part, S3Query query = {}) const {
     S3Call upload = call("PUT", std::move(query));
-    upload.upload = HttpUpload{.fd = fd_.get(), .name = file_, .offset = part.offset, .bytes = part.bytes};
-    upload.payload_sha256 = part.sha256;
+    upload.upload = part_of_file(part.offset, part.bytes);
+    upload.payload_sha256 = hex(text_of(part.sha256));
+    if (with_sha256_) upload.headers.push_back(sha256_part_header(part.sha256));
     if (!part.md5.empty()) upload.headers.push_back("Content-MD5: " + base64(part.md5));
     return upload;
   }
@@ -85,8 +97,8 @@ class Upload {
     abort_leftovers();
     S3Call create = call("POST", {{"uploads", ""}});
     create.headers = {"Content-Type: application/octet-stream", own_header()};
-    const auto created = parse_xml(client_.call(create).body);
-    const std::string id = created ? created->value("UploadId") : "";
+    if (with_sha256_) create.headers.emplace_back(sha256_parts_header);
+    const std::string id = upload_id(client_.call(create));
     if (id.empty()) {
       client_.fail(
           create,
@@ -94,13 +106,15 @@ class Upload {
     }
     try {
       std::string parts;
-      std::string md5s;
+      std::string etags;
       for (std::size_t i = 0; i < digests_.parts.size(); ++i) {
-        parts += put_part(digests_.parts[i], std::to_string(i + 1), id);
-        md5s += digests_.parts[i].md5;
+        const std::string number = std::to_string(i + 1);
+        const std::string etag = put_part(digests_.parts[i], number, id);
+        etags += unhex(etag);
+        parts += listed(digests_.parts[i], number, etag);
       }
       Md5 md5;
-      md5.update(bytes_of(md5s));
+      md5.update(bytes_of(etags));
       complete(id, parts, fmt::format("{}-{}", hex(md5.finish()), digests_.parts.size()));
     } catch (...) {
       client_.farewell(
@@ -109,14 +123,24 @@ class Upload {
     }
   }
 
-  // What CompleteMultipartUpload wants to know of the part.
+  // The ETag of the part.
   std::string put_part(const FilePart& part, const std::string& number, const std::string& id) {
     const S3Call put = upload_of(part, {{"partNumber", number}, {"uploadId", id}});
     const HttpResponse answer = client_.call(put);
     const std::string etag = etag_of(answer);
     if (!part.md5.empty() && etag_is_md5(answer) && etag != hex(part.md5))
       damaged(put, "the ETag of a part is not the MD5 of what was sent");
-    return fmt::format("<Part><PartNumber>{}</PartNumber><ETag>&quot;{}&quot;</ETag></Part>", number,
+    const std::string_view sha256 = answer.header("x-amz-checksum-sha256");
+    if (with_sha256_ && !sha256.empty() && sha256 != base64(text_of(part.sha256)))
+      damaged(put, "the store tells another SHA-256 of a part than that of what was sent");
+    return etag;
+  }
+
+  // What CompleteMultipartUpload wants to know of a part.
+  std::string listed(const FilePart& part, const std::string& number, const std::string& etag) const {
+    const std::string sha256 =
+        with_sha256_ ? fmt::format("<ChecksumSHA256>{}</ChecksumSHA256>", base64(text_of(part.sha256))) : "";
+    return fmt::format("<Part>{}<PartNumber>{}</PartNumber><ETag>&quot;{}&quot;</ETag></Part>", sha256, number,
                        xml_escaped(etag));
   }
 
@@ -171,6 +195,8 @@ class Upload {
   std::string file_;
   Fd fd_;
   std::uint64_t bytes_ = 0;
+  PartProof& proof_;
+  bool with_sha256_ = false;  ///< parts are proven by SHA-256; otherwise by MD5
   FileDigests digests_;
 };
 
@@ -191,8 +217,8 @@ bool etag_is_md5(const HttpResponse& response) {
 }
 
 void s3_upload(S3Client& client, const std::string& full_key, const std::string& name, const fs::path& file,
-               std::uint64_t part_bytes) {
-  Upload(client, full_key, name, file).run(part_bytes);
+               std::uint64_t part_bytes, PartProof& proof) {
+  Upload(client, full_key, name, file, proof).run(part_bytes);
 }
 
 }  // namespace trainctl
