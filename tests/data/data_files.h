@@ -1,4 +1,4 @@
-// Files for the tests of lib/data: a folder that goes away, and good files of each format to damage.
+// Files for the tests of lib/data: good ones of each format, to damage.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -16,34 +16,12 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/temp_folder.h"
 #include "data/dataset.h"
 #include "schema/schema.h"
 #include "schema/yaml.h"
 
 namespace trainctl::testing {
-
-/// A folder of its own under the system's temporary one, removed at the end.
-class TempFolder {
- public:
-  TempFolder() {
-    static std::atomic<int> number{0};
-    path_ = std::filesystem::temp_directory_path() / fmt::format("trainctl_data_{}_{}", ::getpid(), number++);
-    std::filesystem::create_directories(path_);
-  }
-  ~TempFolder() { std::filesystem::remove_all(path_); }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-  std::string text() const { return path_.string(); }
-  std::filesystem::path write(std::string_view name, std::string_view bytes) const {
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return path_ / name;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// The message of the Error that `action` throws; fails the test if it throws none, or one of another kind.
 template <typename Action>
