@@ -12,6 +12,7 @@
 #include "store/run_directory.h"
 #include "train/session.h"
 #include "train/snapshot.h"
+#include "train/stored_choices.h"
 
 namespace trainctl {
 namespace {
@@ -82,9 +83,11 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   const auto device = open_device_for(spec, options.device);
   Answers answers;
   if (results) answers.target = target_of(spec, results->target);
-  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {result.split}), *device, answers);
+  Choices choices = choices_of(reader);
+  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {result.split}), *device, answers, choices);
   const Blueprint& blueprint = *prepared.blueprint;
   Session session(*device, *prepared.blueprint, {result.split}, std::move(prepared.plans));
+  session.take(std::move(choices));
   result.weights = options.weights.empty() ? spec.trainer.evaluate.name : options.weights;
   Snapshot(session).restore_model(reader, result.weights);
   restore_driven(session, reader);

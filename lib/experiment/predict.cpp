@@ -15,6 +15,7 @@
 #include "schema/yaml.h"
 #include "store/checkpoint_store.h"
 #include "train/snapshot.h"
+#include "train/stored_choices.h"
 #include "train/trained_fields.h"
 
 namespace trainctl {
@@ -236,11 +237,14 @@ PredictResult predict(const PredictOptions& options) {
     split.batch_size = batch_size;
     split.subset = std::move(subset);
     const auto device = open_device_for(spec, options.device);
-    PreparedBlueprint prepared = prepare_blueprint(spec, {{result.split, info}}, *device, Answers{.predictions = true});
+    Choices choices = choices_of(reader);
+    PreparedBlueprint prepared =
+        prepare_blueprint(spec, {{result.split, info}}, *device, Answers{.predictions = true}, choices);
     blueprint = std::move(prepared.blueprint);
     const Sampler& sampler = blueprint->sampler(result.split);
     result.samples = sampler.epoch_samples();
     Session session(*device, *blueprint, {result.split}, std::move(prepared.plans));
+    session.take(std::move(choices));
     Snapshot(session).restore_model(reader, result.weights);
     restore_driven(session, reader);
     const auto file = create_file(files_of(*split.dataset, sampler));

@@ -248,7 +248,7 @@ RunResult continue_run(RunDirectory& directory, const Continue& how, Observer& o
   int threads = static_cast<int>(how.spec->trainer.threads);
   if (reader && threads == 0) threads = static_cast<int>(reader->int_attribute("threads"));
   Choices choices;
-  if (reader) choices = choices_from_json(reader->choices_json(), reader->path().string());
+  if (reader) choices = choices_of(*reader);
   Running running = assemble(*how.spec, how.device, threads, std::move(choices));
   if (reader) {
     if (reader->text_attribute("graph") != running.blueprint->graph_hash() && !how.force) {

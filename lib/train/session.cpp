@@ -154,7 +154,7 @@ void Session::tell_lost(const Plan& plan) {
   const LostChoice& first = plan.lost_choices.front();
   log::warn(
       "{}: {} was computed by '{}' when the run was saved, which this build, library or device does not have; it is by "
-      "'{}' now{}, and bits may differ from an uninterrupted run",
+      "'{}' now{}, and bits may differ from that run's",
       first.path.empty() ? "the step" : first.path, first.op, first.chosen, first.taken,
       plan.lost_choices.size() > 1 ? fmt::format(" (and {} more are others)", plan.lost_choices.size() - 1) : "");
 }

@@ -20,4 +20,8 @@ Choices choices_from_json(std::string_view text, std::string_view source) {
   }
 }
 
+Choices choices_of(const CheckpointReader& reader) {
+  return choices_from_json(reader.choices_json(), reader.path().string());
+}
+
 }  // namespace trainctl

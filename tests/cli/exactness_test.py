@@ -98,10 +98,15 @@ class Choices(CliTest):
         done = self.run_cli("resume", "run", "--more", "1 epochs")
         self.assertNotIn("bits may differ", done.stderr)
         self.assertEqual(self.run_json("inspect", checkpoint)["choices"], choices)
+        looks = ["eval", "run", "--split", "val"], ["predict", "run", "--split", "val", "--output", "p.csv"]
+        for look in looks:
+            self.assertNotIn("bits may differ", self.run_cli(*look).stderr)
         if loops == {"loops:v2"}:
             return  # this machine knows no others
         # As if the run went on on a machine of less.
         less = {**os.environ, "TRAINCTL_CPU_ISA": "v2"}
+        for look in looks:
+            self.assertEqual(self.run_cli(*look, env=less).stderr.count("bits may differ"), 1)
         done = self.run_cli("resume", "run", "--more", "1 epochs", env=less)
         self.assertEqual(done.stderr.count("bits may differ"), 1, done.stderr)
         self.assertIn(loops.pop(), done.stderr)
