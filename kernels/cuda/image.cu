@@ -130,22 +130,27 @@ constexpr int pixels_per_block = 4 * threads;
 
 /// Each block does pixels_per_block numbers of one sample, `parts` blocks a sample. Without an order the batch is the
 /// data. x and y may be one where the only stage is a cutout.
-template <typename T>
-__global__ void images_kernel(const __grid_constant__ Pipeline pipeline, const T* data, const std::int32_t* order,
-                              const std::int64_t* position, const std::int64_t* step, float* y, unsigned parts) {
+template <typename From, typename To>
+__global__ void images_kernel(const __grid_constant__ Pipeline pipeline, const From* data, const std::int32_t* order,
+                              const std::int64_t* position, const std::int64_t* step, To* y, unsigned parts,
+                              bool channels_last) {
   __shared__ Draw draws[Pipeline::most_stages];
   const unsigned sample = blockIdx.x / parts, part = blockIdx.x % parts;
   const int stage = static_cast<int>(threadIdx.x);
   if (stage < pipeline.count) draws[stage] = draw_for(pipeline.stages[stage], step ? *step : 0, sample);
   __syncthreads();
   const std::int64_t row = order ? order[*position + sample] : static_cast<std::int64_t>(sample);
-  const T* image = data + row * (static_cast<std::int64_t>(pipeline.channels) * pipeline.height * pipeline.width);
-  const unsigned width = pipeline.out_width, plane = pipeline.out_height * width, size = pipeline.channels * plane;
-  float* out = y + static_cast<std::int64_t>(sample) * size;
+  const From* image = data + row * (static_cast<std::int64_t>(pipeline.channels) * pipeline.height * pipeline.width);
+  const unsigned channels = pipeline.channels, width = pipeline.out_width, plane = pipeline.out_height * width,
+                 size = channels * plane;
+  To* out = y + static_cast<std::int64_t>(sample) * size;
   const unsigned end = min(size, (part + 1) * pixels_per_block);
   for (unsigned at = part * pixels_per_block + threadIdx.x; at < end; at += threads) {
-    const unsigned c = at / plane, in_plane = at - c * plane, i = in_plane / width, j = in_plane - i * width;
-    out[at] = pixel(pipeline, draws, image, static_cast<int>(c), static_cast<int>(i), static_cast<int>(j));
+    const unsigned unit = channels_last ? channels : plane, quotient = at / unit, rest = at - quotient * unit;
+    const unsigned c = channels_last ? rest : quotient, in_plane = channels_last ? quotient : rest;
+    const unsigned i = in_plane / width, j = in_plane - i * width;
+    out[at] =
+        static_cast<To>(pixel(pipeline, draws, image, static_cast<int>(c), static_cast<int>(i), static_cast<int>(j)));
   }
 }
 
@@ -321,32 +326,39 @@ std::optional<Pipeline> pipeline_of(const KernelRequest& request) {
 
 std::optional<KernelPlan> plan_images(const KernelRequest& request) {
   const DType from = request.inputs[0]->dtype;
-  if ((from != DType::f32 && from != DType::u8) || request.outputs[0].dtype != DType::f32) return std::nullopt;
+  if ((from != DType::f32 && from != DType::u8) || !is_float(request.outputs[0].dtype)) return std::nullopt;
   if (!pipeline_of(request)) return std::nullopt;
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
+  if (request.op == "load_images") plan.other_layouts = {Layout("acdb")};
   if (request.op == "cutout") plan.in_place = {{0, 0}};
   return plan;
 }
 
-template <typename T>
-std::unique_ptr<Launch> launch_images(const Pipeline& pipeline, bool gathers, int step, int blocks, unsigned parts) {
+template <typename From, typename To>
+std::unique_ptr<Launch> launch_images(const Pipeline& pipeline, bool gathers, int step, int blocks, unsigned parts,
+                                      bool last) {
   return make_launch([=](const LaunchArguments& a) {
-    images_kernel<T><<<blocks, threads, 0, stream_of(a)>>>(
-        pipeline, in<T>(a, 0), gathers ? in<std::int32_t>(a, 1) : nullptr, gathers ? in<std::int64_t>(a, 2) : nullptr,
-        step < 0 ? nullptr : in<std::int64_t>(a, step), out<float>(a, 0), parts);
+    images_kernel<From, To><<<blocks, threads, 0, stream_of(a)>>>(
+        pipeline, in<From>(a, 0), gathers ? in<std::int32_t>(a, 1) : nullptr,
+        gathers ? in<std::int64_t>(a, 2) : nullptr, step < 0 ? nullptr : in<std::int64_t>(a, step), out<To>(a, 0),
+        parts, last);
   });
 }
 
-std::unique_ptr<Launch> prepare_images(const KernelRequest& request, const KernelPlan&) {
+std::unique_ptr<Launch> prepare_images(const KernelRequest& request, const KernelPlan& plan) {
   const std::optional<Pipeline> pipeline = pipeline_of(request);
   require(pipeline.has_value(), "image stages were planned that do not fit");
   const bool gathers = request.op == "load_images";
   const int step = !gathers ? 1 : request.has(3) ? 3 : -1;
   const auto parts = static_cast<unsigned>(blocks_per_image(request));
   const int blocks = static_cast<int>(parts * request.outputs[0].shape[0]);
-  if (request.inputs[0]->dtype == DType::u8)
-    return launch_images<std::uint8_t>(*pipeline, gathers, step, blocks, parts);
-  return launch_images<float>(*pipeline, gathers, step, blocks, parts);
+  const bool last = channels_last(plan.outputs[0]);
+  return with_float(request.outputs[0].dtype, [&](auto to) {
+    using To = decltype(to);
+    if (request.inputs[0]->dtype == DType::u8)
+      return launch_images<std::uint8_t, To>(*pipeline, gathers, step, blocks, parts, last);
+    return launch_images<float, To>(*pipeline, gathers, step, blocks, parts, last);
+  });
 }
 
 const RegisterCuda registered[] = {

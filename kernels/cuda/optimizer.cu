@@ -110,6 +110,7 @@ std::optional<KernelPlan> plan_optimizer(const KernelRequest& request) {
   if (request.inputs[0]->dtype != DType::f32 || request.inputs[1]->dtype != DType::f32) return std::nullopt;
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
   plan.in_place = {{0, 0}};
+  plan.bf16_copy = KernelPlan::Bf16Copy::offered;
   if (request.op == "sgd" && request.has(2)) plan.in_place.push_back({1, 2});
   if (request.op == "adam") plan.in_place = {{0, 0}, {1, 2}, {2, 3}, {3, 4}};
   if (request.op == "rmsprop") {
@@ -121,9 +122,10 @@ std::optional<KernelPlan> plan_optimizer(const KernelRequest& request) {
 }
 
 template <bool buffered>
-std::unique_ptr<Launch> sgd(const KernelRequest& request) {
+std::unique_ptr<Launch> sgd(const KernelRequest& request, const KernelPlan& plan) {
   const bool nesterov = as<SgdAttributes>(*request.attributes).nesterov;
-  Operands<1 + buffered> o{{0}, 3, 4, 5, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements()};
+  Operands<1 + buffered> o{
+      {0}, 3, 4, 5, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements(), copy_of(plan)};
   if constexpr (buffered) o.from[1] = 2;
   const int blocks = o.blocks();
   return make_launch([=](const LaunchArguments& a) {
@@ -131,14 +133,15 @@ std::unique_ptr<Launch> sgd(const KernelRequest& request) {
   });
 }
 
-std::unique_ptr<Launch> prepare_sgd(const KernelRequest& request, const KernelPlan&) {
-  return request.has(2) ? sgd<true>(request) : sgd<false>(request);
+std::unique_ptr<Launch> prepare_sgd(const KernelRequest& request, const KernelPlan& plan) {
+  return request.has(2) ? sgd<true>(request, plan) : sgd<false>(request, plan);
 }
 
-std::unique_ptr<Launch> prepare_adam(const KernelRequest& request, const KernelPlan&) {
+std::unique_ptr<Launch> prepare_adam(const KernelRequest& request, const KernelPlan& plan) {
   const auto& attributes = as<AdamAttributes>(*request.attributes);
   const AdamNumbers adam{attributes.beta1, attributes.beta2, attributes.eps, attributes.decoupled};
-  const Operands<3> o{{0, 2, 3}, 5, 6, -1, if_given(request, 7), if_given(request, 8), request.inputs[0]->elements()};
+  const Operands<3> o{{0, 2, 3},    5, 6, -1, if_given(request, 7), if_given(request, 8), request.inputs[0]->elements(),
+                      copy_of(plan)};
   const int blocks = o.blocks();
   const auto ticket = std::make_shared<Ticket>();
   return make_launch([=](const LaunchArguments& a) {
@@ -148,11 +151,11 @@ std::unique_ptr<Launch> prepare_adam(const KernelRequest& request, const KernelP
 }
 
 template <bool centered, bool buffered>
-std::unique_ptr<Launch> rmsprop(const KernelRequest& request) {
+std::unique_ptr<Launch> rmsprop(const KernelRequest& request, const KernelPlan& plan) {
   const auto& own = as<RmsPropAttributes>(*request.attributes);
   const double alpha = own.alpha, eps = own.eps;
   Operands<2 + centered + buffered> o{
-      {0, 2}, 5, 6, 7, if_given(request, 8), if_given(request, 9), request.inputs[0]->elements()};
+      {0, 2}, 5, 6, 7, if_given(request, 8), if_given(request, 9), request.inputs[0]->elements(), copy_of(plan)};
   if constexpr (centered) o.from[2] = 3;
   if constexpr (buffered) o.from[2 + centered] = 4;
   const int blocks = o.blocks();
@@ -161,9 +164,9 @@ std::unique_ptr<Launch> rmsprop(const KernelRequest& request) {
   });
 }
 
-std::unique_ptr<Launch> prepare_rmsprop(const KernelRequest& request, const KernelPlan&) {
-  if (request.has(3)) return request.has(4) ? rmsprop<true, true>(request) : rmsprop<true, false>(request);
-  return request.has(4) ? rmsprop<false, true>(request) : rmsprop<false, false>(request);
+std::unique_ptr<Launch> prepare_rmsprop(const KernelRequest& request, const KernelPlan& plan) {
+  if (request.has(3)) return request.has(4) ? rmsprop<true, true>(request, plan) : rmsprop<true, false>(request, plan);
+  return request.has(4) ? rmsprop<false, true>(request, plan) : rmsprop<false, false>(request, plan);
 }
 
 const RegisterCuda registered[] = {{"sgd", plan_optimizer, prepare_sgd},

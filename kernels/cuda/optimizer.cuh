@@ -1,6 +1,7 @@
 // What the optimizers' kernels share: one pass over a group's flat buffers, in place.
 #pragma once
 
+#include "kernels/cuda/elements.cuh"
 #include "kernels/cuda/reduce.cuh"
 
 namespace trainctl::cuda::optimizers {
@@ -18,7 +19,8 @@ template <int slots>
 struct Buffers {
   const float* g;
   const float* from[slots];
-  float* to[slots];  ///< may be the same memory as `from`
+  float* to[slots];     ///< may be the same memory as `from`
+  __nv_bfloat16* copy;  ///< of the parameters, or null
   std::int64_t count;
   std::int64_t vectors;  ///< how many groups of four elements can be read as such; the rest is done one by one
 };
@@ -44,6 +46,12 @@ struct Elements {
       to[i] = value[0];
     }
   }
+  __device__ static void write(__nv_bfloat16* to, std::int64_t i, const float (&value)[width]) {
+    Pack<__nv_bfloat16, width> rounded;
+#pragma unroll
+    for (int j = 0; j < width; ++j) rounded.at[j] = static_cast<__nv_bfloat16>(value[j]);
+    reinterpret_cast<Pack<__nv_bfloat16, width>*>(to)[i] = rounded;
+  }
   __device__ void load(const Buffers<slots>& buffers, std::int64_t i) {
     read(buffers.g, i, g);
 #pragma unroll
@@ -52,6 +60,7 @@ struct Elements {
   __device__ void store(const Buffers<slots>& buffers, std::int64_t i) const {
 #pragma unroll
     for (int k = 0; k < slots; ++k) write(buffers.to[k], i, slot[k]);
+    if (buffers.copy) write(buffers.copy, i, slot[0]);
   }
   /// rule(gradient, the element of each slot, which it changes)
   template <typename Rule>
@@ -128,12 +137,18 @@ class Ticket {
   unsigned* counter_ = nullptr;
 };
 
-/// Which operands an optimizer's op has: inputs and outputs of its slots, and its scalars (-1: left out).
+/// The output that is a bf16 copy of output 0, or -1.
+inline int copy_of(const KernelPlan& plan) {
+  return plan.bf16_copy == KernelPlan::Bf16Copy::wanted ? static_cast<int>(plan.outputs.size()) : -1;
+}
+
+/// Which operands an optimizer's op has: inputs and outputs of its slots, its scalars, and the copy (-1: left out).
 template <int slots>
 struct Operands {
   int from[slots];
   int lr, weight_decay, momentum, g_scale, finite;
   std::int64_t count;
+  int copy;
 
   Buffers<slots> buffers(const LaunchArguments& a) const {
     Buffers<slots> b{};
@@ -144,6 +159,8 @@ struct Operands {
       b.to[k] = out<float>(a, k);
       vectors = vectors && for_vectors(b.from[k]) && for_vectors(b.to[k]);
     }
+    b.copy = copy < 0 ? nullptr : out<__nv_bfloat16>(a, copy);
+    vectors = vectors && address(b.copy) % sizeof(Pack<__nv_bfloat16, 4>) == 0;
     b.count = count;
     b.vectors = vectors ? count / 4 : 0;
     return b;

@@ -152,7 +152,7 @@ __global__ void __launch_bounds__(threads)
 /// The same blocks: each adds up the tensor's squares in their order, and moves its part.
 __global__ void __launch_bounds__(threads)
     trust_step_kernel(const float* p, const float* r, const std::int64_t* bounds, std::int64_t tensors, const float* lr,
-                      const Squares* partial, float* p_after) {
+                      const Squares* partial, float* p_after, __nv_bfloat16* copy) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * threads;
   for (std::int64_t k = blockIdx.y; k < tensors; k += gridDim.y) {
     double of_p = 0.0, of_r = 0.0;
@@ -163,8 +163,12 @@ __global__ void __launch_bounds__(threads)
     const double ratio = of_p == 0.0 || of_r == 0.0 ? 1.0 : sqrt(of_p) / sqrt(of_r);
     const float rate = static_cast<float>(*lr * ratio);
     const std::int64_t end = bounds[k + 1];
-    for (std::int64_t i = bounds[k] + static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; i < end; i += step)
-      p_after[i] = p[i] - rate * r[i];
+    for (std::int64_t i = bounds[k] + static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; i < end;
+         i += step) {
+      const float after = p[i] - rate * r[i];
+      p_after[i] = after;
+      if (copy) copy[i] = static_cast<__nv_bfloat16>(after);
+    }
   }
 }
 
@@ -176,15 +180,17 @@ template <int... pairs>
 std::optional<KernelPlan> plan_in_place(const KernelRequest& request) {
   if (!takes(request)) return std::nullopt;
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
+  if (request.op != "lamb_direction") plan.bf16_copy = KernelPlan::Bf16Copy::offered;
   int output = 0;
   for (const int input : {pairs...}) plan.in_place.push_back({output++, input});
   return plan;
 }
 
-std::unique_ptr<Launch> prepare_adagrad(const KernelRequest& request, const KernelPlan&) {
+std::unique_ptr<Launch> prepare_adagrad(const KernelRequest& request, const KernelPlan& plan) {
   const auto& own = as<AdagradAttributes>(*request.attributes);
   const double lr_decay = own.lr_decay, eps = own.eps;
-  const Operands<2> o{{0, 2}, 4, 5, -1, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements()};
+  const Operands<2> o{{0, 2},       4, 5, -1, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements(),
+                      copy_of(plan)};
   const int blocks = o.blocks();
   const auto ticket = std::make_shared<Ticket>();
   return make_launch([=](const LaunchArguments& a) {
@@ -193,30 +199,33 @@ std::unique_ptr<Launch> prepare_adagrad(const KernelRequest& request, const Kern
   });
 }
 
-std::unique_ptr<Launch> prepare_adadelta(const KernelRequest& request, const KernelPlan&) {
+std::unique_ptr<Launch> prepare_adadelta(const KernelRequest& request, const KernelPlan& plan) {
   const auto& own = as<AdadeltaAttributes>(*request.attributes);
   const double rho = own.rho, eps = own.eps;
-  const Operands<3> o{{0, 2, 3}, 4, 5, -1, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements()};
+  const Operands<3> o{{0, 2, 3},    4, 5, -1, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements(),
+                      copy_of(plan)};
   const int blocks = o.blocks();
   return make_launch([=](const LaunchArguments& a) {
     adadelta_kernel<<<blocks, threads, 0, stream_of(a)>>>(o.buffers(a), o.rates(a), rho, eps);
   });
 }
 
-std::unique_ptr<Launch> prepare_lion(const KernelRequest& request, const KernelPlan&) {
+std::unique_ptr<Launch> prepare_lion(const KernelRequest& request, const KernelPlan& plan) {
   const auto& own = as<LionAttributes>(*request.attributes);
   const double beta1 = own.beta1, beta2 = own.beta2;
-  const Operands<2> o{{0, 2}, 3, 4, -1, if_given(request, 5), if_given(request, 6), request.inputs[0]->elements()};
+  const Operands<2> o{{0, 2},       3, 4, -1, if_given(request, 5), if_given(request, 6), request.inputs[0]->elements(),
+                      copy_of(plan)};
   const int blocks = o.blocks();
   return make_launch([=](const LaunchArguments& a) {
     lion_kernel<<<blocks, threads, 0, stream_of(a)>>>(o.buffers(a), o.rates(a), beta1, beta2);
   });
 }
 
-std::unique_ptr<Launch> prepare_lamb(const KernelRequest& request, const KernelPlan&) {
+std::unique_ptr<Launch> prepare_lamb(const KernelRequest& request, const KernelPlan& plan) {
   const auto& own = as<LambAttributes>(*request.attributes);
   const LambNumbers lamb{own.beta1, own.beta2, own.eps};
-  const Operands<3> o{{0, 2, 3}, -1, 5, -1, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements()};
+  const Operands<3> o{
+      {0, 2, 3}, -1, 5, -1, if_given(request, 6), if_given(request, 7), request.inputs[0]->elements(), copy_of(plan)};
   const int blocks = o.blocks();
   const auto ticket = std::make_shared<Ticket>();
   return make_launch([=](const LaunchArguments& a) {
@@ -237,21 +246,24 @@ std::optional<KernelPlan> plan_trust_step(const KernelRequest& request) {
   if (!takes(request)) return std::nullopt;
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
   plan.in_place = {{0, 0}, {0, 1}};
+  plan.bf16_copy = KernelPlan::Bf16Copy::offered;
   const auto tensors = static_cast<std::size_t>(request.inputs[2]->elements() - 1);
   plan.workspace_bytes = tensors * trust_blocks(request).x * sizeof(Squares);
   return plan;
 }
 
-std::unique_ptr<Launch> prepare_trust_step(const KernelRequest& request, const KernelPlan&) {
+std::unique_ptr<Launch> prepare_trust_step(const KernelRequest& request, const KernelPlan& plan) {
   const dim3 blocks = trust_blocks(request);
   const std::int64_t tensors = request.inputs[2]->elements() - 1;
+  const int copy = copy_of(plan);
   return make_launch([=](const LaunchArguments& a) {
     const float *p = in<float>(a, 0), *r = in<float>(a, 1);
     const std::int64_t* bounds = in<std::int64_t>(a, 2);
     Squares* partial = static_cast<Squares*>(a.workspace);
     trust_squares_kernel<<<blocks, threads, 0, stream_of(a)>>>(p, r, bounds, tensors, partial);
     trust_step_kernel<<<blocks, threads, 0, stream_of(a)>>>(p, r, bounds, tensors, in<float>(a, 3), partial,
-                                                            out<float>(a, 0));
+                                                            out<float>(a, 0),
+                                                            copy < 0 ? nullptr : out<__nv_bfloat16>(a, copy));
   });
 }
 

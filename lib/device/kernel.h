@@ -52,12 +52,18 @@ struct KernelRequest {
 struct KernelPlan {
   std::vector<Layout> inputs;   ///< layout that each input must have; same count as the request's
   std::vector<Layout> outputs;  ///< layout that each output will have
+  /// Layouts in which output 0 could lie as well: its first reader gets the one that it wants without a reorder.
+  std::vector<Layout> other_layouts;
   /// Element type in which each input is wanted where that differs from the request's: state is then given as a working
   /// copy. Empty: all as requested.
   std::vector<std::optional<DType>> input_dtypes;
   std::size_t workspace_bytes = 0;  ///< scratch for the time of the launch, 64-byte aligned
   std::size_t residual_bytes = 0;   ///< opaque memory that lives until the backward nodes of the pair have run
   std::vector<std::pair<int, int>> in_place;  ///< (output, input) pairs that may share memory, best first
+  /// Output 0, an update of f32 state, as bf16 too, for those who read it so before the next update: `offered` by a
+  /// kernel; where it is then `wanted`, the launch writes it to the address that follows those of the outputs.
+  enum class Bf16Copy : std::uint8_t { none, offered, wanted };
+  Bf16Copy bf16_copy = Bf16Copy::none;
   std::string implementation;  ///< what runs, for `bench` and the checkpoint: "jit:avx512_core", "loops:v4"
   /// Implementations that differ in nothing else, its own first, where only trying tells which is fastest here; only
   /// for a request with `tune`, and not for one with `chosen`.

@@ -41,6 +41,7 @@ std::string CutoutAttributes::text() const {
 std::string LoadImagesAttributes::text() const {
   std::string text = fmt::format("batch={}", batch);
   for (const Stage& stage : stages) text += fmt::format(" {}[{}]", stage.op, stage.attributes->text());
+  if (dtype != DType::f32) text += fmt::format(" as {}", name(dtype));
   return text;
 }
 
@@ -228,8 +229,9 @@ class LoadImages final : public Op {
       type = OpRegistry::instance().get(stage.op).infer(*stage.attributes,
                                                         InputTypes(operands, is_random(stage) ? 2 : 1))[0];
     }
-    require(type.dtype == DType::f32, "load_images gives f32: bytes need a convert stage");
-    return {type};
+    require(type.dtype == DType::f32 && (load.dtype == DType::f32 || load.dtype == DType::bf16),
+            "load_images gives f32 or bf16: bytes need a convert stage");
+    return {{load.dtype, type.shape}};
   }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
     const auto& load = as<LoadImagesAttributes>(attributes);

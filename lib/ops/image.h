@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "device/attributes.h"
+#include "device/types.h"
 
 namespace trainctl {
 
@@ -69,9 +70,10 @@ struct CutoutAttributes final : Attributes {
   std::string text() const override;
 };
 
-/// "load_images": (data u8 or f32 (M, C, H, W), order, position, step or left out) -> f32 (batch, C, H', W'): gather,
-/// then `stages` in
-///   order, in one pass. Made by fusion of the ops above; each stage is one of their attributes under its op's name.
+/// "load_images": (data u8 or f32 (M, C, H, W), order, position, step or left out) -> (batch, C, H', W'), f32 or bf16:
+/// gather, then
+///   `stages` in order, in one pass. Made by fusion of the ops above; each stage is one of their attributes under its
+///   op's name.
 ///   `step` is left out where no stage is random. A stage's "sample" is the position in the batch.
 struct LoadImagesAttributes final : Attributes {
   struct Stage {
@@ -80,6 +82,7 @@ struct LoadImagesAttributes final : Attributes {
   };
   std::int64_t batch = 1;
   std::vector<Stage> stages;
+  DType dtype = DType::f32;  ///< of the result
   std::string text() const override;
 };
 

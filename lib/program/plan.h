@@ -95,6 +95,7 @@ struct Plan {
   };
   std::vector<Output> outputs;
   std::vector<int> updated_states;  ///< roots whose memory the program changes
+  std::vector<int> kept_copies;     ///< storages: working copies of such state that the program keeps up to date itself
   std::vector<ValueInfo> values;    ///< of the graph, for inputs, scalars and constants
   std::size_t arena_bytes = 0;
   std::string graph_hash;

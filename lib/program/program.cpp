@@ -107,6 +107,8 @@ Program::Program(ProgramSet& set, Plan plan)
         auto& copy = set.state_.working_copy(storage.state, storage.layout, storage.dtype, plan_.options.device,
                                              plan_.options.threads);
         copies_.push_back(&copy);
+        if (std::ranges::find(plan_.kept_copies, static_cast<int>(i)) != plan_.kept_copies.end())
+          kept_copies_.push_back(&copy);
         storage_address_[i] = copy.memory.data();
         break;
       }
@@ -185,6 +187,7 @@ void Program::refresh_copies() {
 
 void Program::mark_updated() {
   for (const int root : plan_.updated_states) set_.state_.mark_stale(root);
+  for (StateStore::WorkingCopy* copy : kept_copies_) copy->stale = false;
 }
 
 void* Program::input(std::string_view name) const {

@@ -95,6 +95,7 @@ class Program {
   std::vector<std::unique_ptr<Replay>> replays_;  // of 1, 2, ... runs, made when first needed
   std::vector<Buffer> own_;                       // constants and inputs
   std::vector<StateStore::WorkingCopy*> copies_;
+  std::vector<StateStore::WorkingCopy*> kept_copies_;  ///< of these, what the program itself brings up to date
 };
 
 }  // namespace trainctl

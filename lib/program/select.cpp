@@ -63,7 +63,8 @@ StepRequest::StepRequest(const Plan& plan, const PlannedStep& step) {
     if (!step.given_dtypes.empty()) types_.back().dtype = step.given_dtypes[i];
     inputs_.push_back(&types_.back());
   }
-  for (const int output : step.outputs) outputs_.push_back(plan.tensors[output].type);
+  const std::size_t copies = step.plan.bf16_copy == KernelPlan::Bf16Copy::wanted ? 1 : 0;
+  for (std::size_t i = 0; i + copies < step.outputs.size(); ++i) outputs_.push_back(plan.tensors[step.outputs[i]].type);
   request_ = {.op = step.op->name(),
               .attributes = step.attributes.get(),
               .inputs = inputs_,
@@ -117,6 +118,7 @@ void Selection::run() {
     }
   }
   place_updates();
+  keep_copies();
   collect_outputs();
 }
 
@@ -182,6 +184,26 @@ int Selection::add_copy(int from, int to, const std::string& path) {
   return to;
 }
 
+bool Selection::place_in(int value, const Layout& layout) {
+  const int tensor = primary_[value];
+  const int node = graph_.info(value).node;
+  if (node < 0 || step_of_node_[node] < 0 || !may_place(plan_.tensors[tensor].storage)) return false;
+  PlannedStep& step = plan_.steps[step_of_node_[node]];
+  if (step.outputs[0] != tensor || std::ranges::find(step.plan.other_layouts, layout) == step.plan.other_layouts.end())
+    return false;
+  const int storage = plan_.tensors[tensor].storage;
+  for (int other = 0; other < static_cast<int>(plan_.tensors.size()); ++other) {
+    if (other != tensor && plan_.tensors[other].storage == storage) return false;  // a view, or under another name
+  }
+  for (const PlannedStep& later : plan_.steps) {
+    if (std::ranges::find(later.inputs, tensor) != later.inputs.end()) return false;
+  }
+  step.plan.outputs[0] = plan_.tensors[tensor].layout = layout;
+  step.plan.other_layouts.clear();
+  plan_.storages[storage].bytes = layout.bytes(plan_.tensors[tensor].type);
+  return true;
+}
+
 int Selection::tensor_in(int value, const Layout& layout, std::optional<DType> dtype) {
   const int tensor = tensor_of(value);
   const ValueInfo& info = graph_.info(value);
@@ -190,6 +212,7 @@ int Selection::tensor_in(int value, const Layout& layout, std::optional<DType> d
     if (plan_.tensors[tensor].layout == layout) return tensor;
     return add_tensor(type, layout, plan_.tensors[tensor].storage, plan_.tensors[tensor].offset);
   }
+  if (!dtype && place_in(value, layout)) return tensor;
   // What this program changes anyway is reordered when it is used, which holds memory for no longer than that.
   if (info.kind == ValueInfo::Kind::state && !updated_roots_.contains(root_of(info.state))) {
     const auto [found, added] = working_copies_.try_emplace({info.state, layout.tag(), type.dtype}, -1);
@@ -372,6 +395,75 @@ void Selection::place_updates() {
     copy.from = add_copy(copy.from, between, "");
   }
   for (const Late& copy : copies) add_copy(copy.from, copy.to, "");
+}
+
+std::vector<int> Selection::casts_of(int root, int writer) const {
+  const int state = state_storage_.at(root);
+  std::vector<int> casts;
+  std::int64_t elements = 0;
+  for (int i = 0; i < writer; ++i) {
+    const PlannedStep& step = plan_.steps[i];
+    if (step.node >= 0 || plan_.tensors[step.inputs[0]].storage != state) continue;
+    const PlacedTensor& cast = plan_.tensors[step.outputs[0]];
+    if (cast.type.dtype != DType::bf16 || !cast.layout.same_places(cast.type.shape, Layout()) ||
+        !may_place(cast.storage))
+      continue;
+    const auto reads = [&](int tensor) { return tensor >= 0 && plan_.tensors[tensor].storage == cast.storage; };
+    const bool read_later = std::any_of(plan_.steps.begin() + writer, plan_.steps.end(), [&](const PlannedStep& later) {
+      return std::ranges::any_of(later.inputs, reads);
+    });
+    if (read_later) continue;
+    casts.push_back(i);
+    elements += cast.type.elements();
+  }
+  if (2 * elements < graph_.state_spec()[root].type.elements()) casts.clear();
+  return casts;
+}
+
+void Selection::keep_copies() {
+  std::set<int> dropped;
+  for (const Graph::Update& update : graph_.updates()) {
+    const int root = update.state;
+    const int updated = tensor_of(update.value);
+    if (root_of(root) != root || plan_.tensors[updated].storage != state_storage_.at(root)) continue;
+    const auto writer = std::ranges::find_if(plan_.steps, [&](const PlannedStep& step) {
+      return step.plan.bf16_copy == KernelPlan::Bf16Copy::offered && step.outputs[0] == updated;
+    });
+    if (writer == plan_.steps.end()) continue;
+    const std::vector<int> casts = casts_of(root, static_cast<int>(writer - plan_.steps.begin()));
+    if (casts.empty()) continue;
+    const StateVariable& variable = graph_.state_spec()[root];
+    const TensorType type{DType::bf16, variable.type.shape};
+    const int storage = add_storage({.kind = Storage::Kind::working_copy,
+                                     .bytes = type.bytes(),
+                                     .state = root,
+                                     .dtype = type.dtype,
+                                     .name = variable.name + " as bf16"});
+    for (const int i : casts) {
+      const PlacedTensor& from = plan_.tensors[plan_.steps[i].inputs[0]];
+      merge(plan_.tensors[plan_.steps[i].outputs[0]].storage, storage,
+            from.offset / size_bytes(from.type.dtype) * size_bytes(type.dtype));
+    }
+    writer->outputs.push_back(add_tensor(type, {}, storage));
+    writer->plan.bf16_copy = KernelPlan::Bf16Copy::wanted;
+    plan_.kept_copies.push_back(storage);
+    dropped.insert(casts.begin(), casts.end());
+  }
+  drop(dropped);
+}
+
+void Selection::drop(const std::set<int>& steps) {
+  if (steps.empty()) return;
+  std::vector<PlannedStep> kept;
+  std::vector<int> moved(plan_.steps.size(), -1);
+  for (int i = 0; i < static_cast<int>(plan_.steps.size()); ++i) {
+    if (steps.contains(i)) continue;
+    moved[i] = static_cast<int>(kept.size());
+    kept.push_back(std::move(plan_.steps[i]));
+    if (kept.back().forward_step >= 0) kept.back().forward_step = moved[kept.back().forward_step];
+  }
+  plan_.steps = std::move(kept);
+  for (int& step : step_of_node_) step = step < 0 ? -1 : moved[step];
 }
 
 void Selection::collect_outputs() {

@@ -27,12 +27,21 @@ class Selection {
   void select_view(int node);
   void select_pack(int node);
   void place_updates();
+  /// Where an optimizer's kernel can write what it updates as bf16 too, it does, into a working copy of the whole group
+  /// that outlives the run: who reads parameters so needs no casts of its own.
+  void keep_copies();
+  /// The bf16 copies of row-major parts of the state at `root` that steps before `writer` are made and read, if they
+  /// are half of it or more; else none.
+  std::vector<int> casts_of(int root, int writer) const;
+  void drop(const std::set<int>& steps);
   void collect_outputs();
 
   /// The tensor of a value as it lies, made for inputs, scalars, constants and state when first asked for.
   int tensor_of(int value);
   /// The value in a given layout, and element type where one is given: as it lies, or by a reorder or working copy.
   int tensor_in(int value, const Layout& layout, std::optional<DType> dtype = {});
+  /// Has the step that computed a value that nobody has read leave it in that layout, if its kernel can.
+  bool place_in(int value, const Layout& layout);
   int add_tensor(const TensorType& type, const Layout& layout, int storage, std::size_t offset = 0);
   int add_storage(Storage storage);
   int root_of(int state) const;

@@ -58,20 +58,24 @@ OpCase gather(std::string name, TensorType data, std::int64_t order, std::int64_
 
 using Stages = std::vector<LoadImagesAttributes::Stage>;
 
-OpCase load(std::string name, DType dtype, Shape data, std::int64_t batch, Stages stages, bool with_step) {
+OpCase load(std::string name, DType dtype, Shape data, std::int64_t batch, Stages stages, bool with_step,
+            DType to = DType::f32) {
   LoadImagesAttributes attributes;
+  attributes.dtype = to;
   attributes.batch = batch;
   attributes.stages = std::move(stages);
   const Domain domain = dtype == DType::u8 ? Domain::integers(0, 256) : Domain{};
-  return {"load_images",
-          std::move(name),
-          shared(attributes),
-          {{TensorType{dtype, data}, domain},
-           integers(DType::i32, {40}, 0, data[0]),
-           scalar(5, DType::i64),
-           with_step ? step() : left_out()},
-          Match::close,
-          2.0};
+  OpCase result{"load_images",
+                std::move(name),
+                shared(attributes),
+                {{TensorType{dtype, data}, domain},
+                 integers(DType::i32, {40}, 0, data[0]),
+                 scalar(5, DType::i64),
+                 with_step ? step() : left_out()},
+                Match::close,
+                2.0};
+  result.fused = to == DType::bf16;  // the CPU has none
+  return result;
 }
 
 LoadImagesAttributes::Stage convert() {
@@ -123,6 +127,8 @@ const RegisterCases cases({
         true),
     load("floats", DType::f32, {30, 2, 8, 9}, 8, {{"random_flip", shared(flip(0.5, true))}}, true),
     load("floats alone", DType::f32, {30, 2, 8, 9}, 8, {}, false),
+    load("as bf16", DType::u8, {30, 3, 8, 9}, 17, everything(true), true, DType::bf16),
+    load("floats alone, as bf16", DType::f32, {30, 2, 8, 9}, 8, {}, false, DType::bf16),
 });
 
 }  // namespace

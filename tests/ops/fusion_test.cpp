@@ -277,6 +277,23 @@ TEST_CASE("a batch of images is loaded in one pass") {
   CHECK(net.graph.nodes()[0].op->name() == "load_images");
 }
 
+TEST_CASE("a batch of images is loaded as bf16 where it is read so") {
+  Net net;
+  const Value x = load(net.builder, net.builder.step());
+  SUBCASE("alone") {
+    net.graph.output("x", net.builder.apply1("cast", std::make_shared<CastAttributes>(DType::bf16), {x}));
+    CHECK(check_fusion(net.graph) == 1);
+    REQUIRE(net.graph.nodes().size() == 1);
+    CHECK(as<LoadImagesAttributes>(*net.graph.nodes()[0].attributes).dtype == DType::bf16);
+  }
+  SUBCASE("but not where it is read as f32, too") {
+    net.graph.output("x", net.builder.apply1("cast", std::make_shared<CastAttributes>(DType::bf16), {x}));
+    net.graph.output("same", x);
+    check_fusion(net.graph);
+    CHECK(net.graph.nodes().size() == 2);
+  }
+}
+
 TEST_CASE("stages that draw by another step are not loaded with the batch") {
   Net net;
   net.graph.output("x", load(net.builder, net.graph.scalar("other step", DType::i64)));

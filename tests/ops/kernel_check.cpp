@@ -179,6 +179,31 @@ Contents contents(const std::vector<std::unique_ptr<GuardedMemory>>& memories) {
   return all;
 }
 
+/// A bf16 copy of output 0: its elements rounded, and all outputs as they are without it, in place too.
+void check_bf16_copy(const OpInstance& instance, const Kernel& kernel, const KernelRequest& request, KernelPlan plan,
+                     const Target& target, const Contents& without) {
+  plan.bf16_copy = KernelPlan::Bf16Copy::wanted;
+  const std::unique_ptr<Launch> launch = kernel.prepare(request, plan);
+  const TensorType type{DType::bf16, instance.output_types[0].shape};
+  for (const auto& pair : {no_alias, std::pair(0, 0)}) {
+    Memory memory = allocate(instance, plan, target);
+    memory.outputs.push_back(
+        std::make_unique<GuardedMemory>(type.bytes(), std::byte{0xFF}, target.aligned ? 0 : size_bytes(type.dtype)));
+    run(target.device, *launch, memory, pair, nullptr);
+    check_guards(memory);
+    Contents all = contents(memory.outputs);
+    if (pair != no_alias) all[0] = memory.inputs[0]->content();
+    bool padding_is_zero = false;
+    const RefTensor copy = read_tensor(*memory.outputs.back(), type, Layout(), padding_is_zero);
+    all.pop_back();
+    CHECK_MESSAGE(all == without, "gave other bits beside a bf16 copy");
+    RefTensor expected = read_tensor(pair == no_alias ? *memory.outputs[0] : *memory.inputs[0],
+                                     instance.output_types[0], Layout(), padding_is_zero);
+    for (double& value : expected.data) value = rounded(value, DType::bf16);
+    CHECK(compare(copy, expected, type, Match::exact, 1.0, 1.0) == "");
+  }
+}
+
 /// One plan: right results, intact surroundings, equal bits when repeated and when memory is shared.
 void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRequest& request, const KernelPlan& plan,
                 const Target& target, GuardedMemory* residual = nullptr) {
@@ -213,6 +238,14 @@ void check_plan(const OpInstance& instance, const Kernel& kernel, const KernelRe
     CHECK_MESSAGE(shared_bits == first, "gave other bits in place");
     check_guards(sharing);
   }
+  for (const Layout& layout : plan.other_layouts) {
+    KernelPlan other = plan;
+    other.outputs[0] = layout;
+    other.other_layouts.clear();
+    CAPTURE(layout.tag());
+    check_plan(instance, kernel, request, other, target, residual);
+  }
+  if (plan.bf16_copy == KernelPlan::Bf16Copy::offered) check_bf16_copy(instance, kernel, request, plan, target, first);
 }
 
 std::string describe(const KernelPlan& plan) {

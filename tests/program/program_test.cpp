@@ -17,6 +17,8 @@ namespace {
 
 const RegisterOp<Axpy> axpy_op;
 const RegisterOp<Swapped> swapped_op;
+const RegisterOp<Free> free_op;
+const RegisterKernel<FreeKernel> free_kernel{"toy_free", "toy", priority::general, "toy"};
 const RegisterKernel<AxpyKernel> axpy_kernel{"toy_axpy", "toy", priority::general, "toy"};
 const RegisterKernel<SwappedKernel> swapped_kernel{"toy_swapped", "toy", priority::general, "toy"};
 const RegisterKernel<ReorderKernel> reorder_kernel{"reorder", "toy", priority::general, "toy"};
@@ -146,6 +148,37 @@ TEST_CASE("a kernel's layout costs one reorder for each value") {
   for (const Storage& storage : plan.storages) copies += storage.kind == Storage::Kind::working_copy;
   CHECK(copies == 0);    // the program changes w itself
   CHECK(reorders == 3);  // w before, first and its double back to row-major after
+}
+
+TEST_CASE("a result that can lie in either layout lies as its first reader wants it") {
+  Bench bench;
+  const int w = bench.declare("w", {4, 3});
+  const int out = bench.declare("out", {4, 3});
+  const Value free = bench.builder.apply1("toy_free", nullptr, {bench.graph.state(w)});
+  int expected = 0;
+  SUBCASE("in its kernel's layout, for all that want it") {
+    bench.graph.update(out, bench.swapped(free));
+    bench.graph.update(w, bench.swapped(free));
+    expected = 2;  // of the results
+  }
+  SUBCASE("row-major") {
+    bench.graph.update(out, bench.axpy(free, bench.swapped(free)));
+    expected = 2;  // of what swapped gives, and of what it was given that axpy wants row-major
+  }
+  SUBCASE("row-major, and reordered for who comes later") {
+    const Value sum = bench.axpy(free, free);
+    bench.graph.update(out, bench.axpy(sum, bench.swapped(free)));
+    expected = 2;  // for swapped, and of what it gives
+  }
+  SUBCASE("where it is the new version of state") {
+    bench.graph.update(w, free);
+    bench.graph.update(out, bench.swapped(free));
+    expected = 2;  // of both into row-major state
+  }
+  const Plan plan = check_against_interpreter(bench);
+  const auto reorders =
+      std::ranges::count_if(plan.steps, [](const PlannedStep& step) { return step.op->name() == "reorder"; });
+  CHECK(reorders == expected);
 }
 
 TEST_CASE("a layout that differs in name alone costs nothing") {

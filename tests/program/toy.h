@@ -1,7 +1,10 @@
 // A toy device with ops of its own, for testing plans and programs without any real kernel.
 #pragma once
 
+#include <bit>
+#include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -104,6 +107,96 @@ class Call final : public Launch {
   int op_;
 };
 
+/// y = x + 1; its kernel can leave the result in either layout: stands for the loading of a batch.
+class Free final : public Op {
+ public:
+  std::string_view name() const override { return "toy_free"; }
+  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + 1.0;
+  }
+};
+
+/// y = x + w; its kernel wants w as bf16: stands for a product in half precision.
+class Narrow final : public Op {
+ public:
+  std::string_view name() const override { return "toy_narrow"; }
+  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + (*inputs[1])[i];
+  }
+};
+
+/// p - g; its kernel can leave a bf16 copy: stands for an optimizer.
+class Descend final : public Op {
+ public:
+  std::string_view name() const override { return "toy_descend"; }
+  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] - (*inputs[1])[i];
+  }
+};
+
+/// The upper half of a float: bf16, rounded towards zero.
+inline std::uint16_t narrow(float value) {
+  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);
+}
+inline float widen(std::uint16_t value) {
+  return std::bit_cast<float>(std::uint32_t{value} << 16);
+}
+
+template <typename T>
+T* elements(void* memory) {
+  return static_cast<T*>(memory);
+}
+
+/// A launch of a function.
+class Work final : public Launch {
+ public:
+  explicit Work(std::function<void(const LaunchArguments&)> function) : function_(std::move(function)) {}
+  void run(const LaunchArguments& arguments) override { function_(arguments); }
+
+ private:
+  std::function<void(const LaunchArguments&)> function_;
+};
+
+struct NarrowKernel final : Kernel {
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    auto plan = KernelPlan::row_major(request, "toy");
+    plan.input_dtypes = {std::nullopt, DType::bf16};
+    return plan;
+  }
+  std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&) const override {
+    return std::make_unique<Work>([count = request.outputs[0].elements()](const LaunchArguments& a) {
+      const auto* x = elements<float>(a.inputs[0]);
+      const auto* w = elements<std::uint16_t>(a.inputs[1]);
+      for (std::int64_t i = 0; i < count; ++i) elements<float>(a.outputs[0])[i] = x[i] + widen(w[i]);
+    });
+  }
+};
+
+struct DescendKernel final : Kernel {
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    auto plan = KernelPlan::row_major(request, "toy");
+    plan.in_place = {{0, 0}};
+    plan.bf16_copy = KernelPlan::Bf16Copy::offered;
+    return plan;
+  }
+  std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan& plan) const override {
+    const bool copies = plan.bf16_copy == KernelPlan::Bf16Copy::wanted;
+    return std::make_unique<Work>([count = request.outputs[0].elements(), copies](const LaunchArguments& a) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        float& updated = elements<float>(a.outputs[0])[i];
+        updated = elements<float>(a.inputs[0])[i] - elements<float>(a.inputs[1])[i];
+        if (copies) elements<std::uint16_t>(a.outputs[1])[i] = narrow(updated);
+      }
+    });
+  }
+};
+
 struct AxpyKernel final : Kernel {
   std::optional<KernelPlan> plan(const KernelRequest& request) const override {
     auto plan = KernelPlan::row_major(request, "toy");
@@ -126,7 +219,19 @@ struct SwappedKernel final : Kernel {
   }
 };
 
+struct FreeKernel final : Kernel {
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    auto plan = KernelPlan::row_major(request, "toy");
+    plan.other_layouts = {Layout("ba")};
+    return plan;
+  }
+  std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan& plan) const override {
+    return std::make_unique<Call>(request.outputs[0], Layout(), plan.outputs[0], 1);
+  }
+};
+
 struct ReorderKernel final : Kernel {
+  static inline int casts_run = 0;
   std::optional<KernelPlan> plan(const KernelRequest& request) const override {
     const auto& reorder = as<ReorderAttributes>(*request.attributes);
     auto plan = KernelPlan::row_major(request, "toy");
@@ -135,6 +240,14 @@ struct ReorderKernel final : Kernel {
     return plan;
   }
   std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan& plan) const override {
+    if (request.outputs[0].dtype == DType::bf16) {
+      const std::int64_t count = request.outputs[0].elements();
+      return std::make_unique<Work>([count](const LaunchArguments& a) {
+        ++casts_run;
+        for (std::int64_t i = 0; i < count; ++i)
+          elements<std::uint16_t>(a.outputs[0])[i] = narrow(elements<float>(a.inputs[0])[i]);
+      });
+    }
     return std::make_unique<Call>(request.outputs[0], plan.inputs[0], plan.outputs[0], 2);
   }
 };

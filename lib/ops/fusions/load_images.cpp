@@ -1,7 +1,8 @@
-// gather -> convert, normalize, random_crop, random_flip, cutout in any order and number -> load_images: one pass over
-// the batch.
+// gather -> convert, normalize, random_crop, random_flip, cutout in any order and number, and a cast to bf16 at their
+// end -> load_images: one pass over the batch.
 #include <memory>
 
+#include "ops/elementwise.h"
 #include "ops/fusions/pattern.h"
 #include "ops/image.h"
 
@@ -26,13 +27,16 @@ class FuseLoadImages final : public Rewrite {
     // The longest chain that is accepted.
     for (std::vector<int> chain = chain_from(graph, node); chain.size() > 1; chain.pop_back()) {
       const TensorType& result = graph.info(graph.nodes()[chain.back()].outputs[0]).type;
-      if (result.dtype == DType::f32 && replace(graph, chain, fused_from(graph, chain), accept)) return true;
+      if ((result.dtype == DType::f32 || result.dtype == DType::bf16) &&
+          replace(graph, chain, fused_from(graph, chain), accept))
+        return true;
     }
     return false;
   }
 
  private:
-  /// The gather and the stages after it, each the only reader of the one before and all random ones of one step.
+  /// The gather and the stages after it, each the only reader of the one before and all random ones of one step, and
+  /// the cast after those.
   static std::vector<int> chain_from(const Graph& graph, int gather) {
     std::vector<int> chain{gather};
     int step = -1;
@@ -41,6 +45,10 @@ class FuseLoadImages final : public Rewrite {
       if (!read_once(graph, value)) return chain;
       const int next = readers(graph, value)[0];
       const GraphNode& stage = graph.nodes()[next];
+      if (is(stage, "cast") && graph.info(value).type.dtype == DType::f32) {
+        chain.push_back(next);
+        return chain;
+      }
       if (!is_stage(stage) || stage.inputs[0] != value) return chain;
       if (is_random(stage)) {
         if (step >= 0 && stage.inputs[1] != step) return chain;
@@ -57,6 +65,10 @@ class FuseLoadImages final : public Rewrite {
     set_input(fused, 3, -1);
     for (std::size_t i = 1; i < chain.size(); ++i) {
       const GraphNode& stage = graph.nodes()[chain[i]];
+      if (const auto* cast = attributes_of<CastAttributes>(stage)) {
+        attributes->dtype = cast->to;
+        break;
+      }
       attributes->stages.push_back({std::string(stage.op->name()), stage.attributes});
       if (is_random(stage)) fused.inputs[3] = stage.inputs[1];
     }
