@@ -3,7 +3,6 @@ wrong credentials; nothing secret in any file or line."""
 
 import os
 import shutil
-import time
 import unittest
 
 import s3_server
@@ -116,8 +115,7 @@ class S3(Shared, Remote):
         config = self.config()
         process = self.begin("train", config, "--output", "small-1")
         self.await_gate(10, process)
-        while not any(status == 200 for _, _, _, status in self.proxy.seen("PUT", "checkpoints/step-")):
-            time.sleep(0.01)
+        self.assertTrue(self.proxy.wait_for(lambda method, path: method == "PUT" and "checkpoints/step-" in path))
         process.kill()
         self.open_gates(10, 15)
         process.communicate()

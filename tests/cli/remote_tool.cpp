@@ -1,17 +1,22 @@
 // What s3_test.py drives: one store, one command after the other.
 //   remote_tool CONFIG.yaml < COMMANDS > ANSWERS
-// A command is a line: put KEY FILE | get KEY FILE | find KEY | list [PREFIX] | remove KEY | cancel_after SECONDS. An
-// answer is a line of JSON: {"seconds", "cpu_seconds", "peak_bytes"} with what came of it, or with "cause" and
-// "message".
+// A command is a line: put KEY FILE | get KEY FILE | find KEY | list [PREFIX] | remove KEY. An answer is a line of
+// JSON:
+// {"seconds", "cpu_seconds", "peak_bytes"} with what came of it, or with "cause" and "message". The line "cancel" takes
+// effect at once, whatever runs, and has no answer.
 #include <sys/resource.h>
 
-#include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -51,7 +56,7 @@ const char* name(RemoteError::Cause cause) {
   return names[static_cast<int>(cause)];
 }
 
-json answer_to(ObjectStore& store, const std::string& line, std::jthread& canceller) {
+json answer_to(ObjectStore& store, const std::string& line) {
   std::istringstream words(line);
   std::string command, key, file;
   words >> command >> key >> file;
@@ -67,16 +72,49 @@ json answer_to(ObjectStore& store, const std::string& line, std::jthread& cancel
     for (const RemoteObject& object : store.list(key)) answer["objects"][object.key] = object.bytes;
   } else if (command == "remove") {
     store.remove(key);
-  } else if (command == "cancel_after") {
-    canceller = std::jthread([&store, seconds = std::stod(key)] {
-      std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-      store.cancel();
-    });
   } else {
     fail(ErrorKind::usage, "unknown command '{}'", command);
   }
   return answer;
 }
+
+/// Commands in their order, read as they come.
+class Commands {
+ public:
+  explicit Commands(ObjectStore& store) : reader_([this, &store] { read(store); }) {}
+
+  /// Waits for the next one; nothing after the last.
+  std::optional<std::string> next() {
+    std::unique_lock lock(mutex_);
+    came_.wait(lock, [&] { return ended_ || !lines_.empty(); });
+    if (lines_.empty()) return {};
+    std::string line = std::move(lines_.front());
+    lines_.pop_front();
+    return line;
+  }
+
+ private:
+  void read(ObjectStore& store) {
+    for (std::string line; std::getline(std::cin, line);) {
+      if (line == "cancel") {
+        store.cancel();
+        continue;
+      }
+      const std::lock_guard lock(mutex_);
+      lines_.push_back(line);
+      came_.notify_one();
+    }
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    came_.notify_one();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::deque<std::string> lines_;
+  bool ended_ = false;
+  std::jthread reader_;  // the last, as it uses the others
+};
 
 }  // namespace
 
@@ -85,13 +123,13 @@ int main(int, char** arguments) {
     log::configure({.level = log::Level::debug});
     const Spec spec = parse<Spec>(parse_yaml_file(arguments[1]));
     const auto store = spec.remote->open();
-    std::jthread canceller;
-    for (std::string line; std::getline(std::cin, line);) {
+    Commands commands(*store);
+    while (const std::optional<std::string> line = commands.next()) {
       const double start = monotonic_seconds();
       const double start_cpu = cpu_seconds();
       json answer;
       try {
-        answer = answer_to(*store, line, canceller);
+        answer = answer_to(*store, *line);
       } catch (const RemoteError& error) {
         answer = {{"cause", name(error.cause())}, {"message", error.what()}};
       } catch (const Error& error) {

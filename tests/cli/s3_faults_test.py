@@ -1,6 +1,7 @@
 """The S3 store where servers and networks fail: refused for the moment, cut off, damaged, killed, silent."""
 
 import hashlib
+import json
 import threading
 
 import s3_server
@@ -205,9 +206,15 @@ class Faults(S3Test):
 
     def test_cancelled(self):
         self.file("f", 6 * MIB)
-        for rule in (Rule(anything, times=99, answer=(503, {"Retry-After": "30"}, b"")), Rule(is_part, times=99, stall=4)):
-            self.proxy.reset(rule)
-            _, answer, later = self.run_tool("cancel_after 0.3", "put k f", "list")
+        for matches, what in (anything, {"answer": (503, {"Retry-After": "30"}, b"")}), (is_part, {"stall": 4}):
+            reached = threading.Event()
+            self.proxy.reset(Rule(matches, times=99, then=reached.set, **what))
+            process = self.start()
+            process.stdin.write("put k f\n")
+            process.stdin.flush()
+            self.assertTrue(reached.wait(20))
+            out, _ = process.communicate("cancel\nlist\n", timeout=60)
+            answer, later = [json.loads(line) for line in out.splitlines()]
             self.assert_fails(answer, "cancelled")
             self.assertLess(answer["seconds"], 2.5)
             self.assert_fails(later, "cancelled")

@@ -152,6 +152,7 @@ class Proxy:
     def __init__(self, server):
         self.server, self.rules, self.requests = server, [], []
         self.lock = threading.Lock()
+        self.answered = threading.Condition()
         self.stopping = threading.Event()
         outer = self
 
@@ -183,6 +184,12 @@ class Proxy:
 
     def seen(self, method, text=""):
         return [request for request in self.requests if request[0] == method and text in request[1]]
+
+    def wait_for(self, matches, timeout=60):
+        """Waits until a request that `matches(method, path)` has had an answer of success; whether it came in time."""
+        with self.answered:
+            return self.answered.wait_for(lambda: any(status == 200 and matches(method, path)
+                                                      for method, path, _, status in self.requests), timeout)
 
     def rule_for(self, method, path):
         with self.lock:
@@ -218,7 +225,9 @@ class Proxy:
         except OSError:  # no server just now
             client.close_connection = True
             return
-        request[3] = status
+        with self.answered:
+            request[3] = status
+            self.answered.notify_all()
         if rule.lose_answer:
             client.close_connection = True
             return

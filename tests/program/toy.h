@@ -53,26 +53,30 @@ class ToyDevice : public Device {
   int most_runs_;
 };
 
-/// y = 2 a + b, of any rank: stands for an elementwise op.
-class Axpy final : public Op {
+/// Of one or two operands of any shape, element by element.
+class Elementwise : public Op {
  public:
-  std::string_view name() const override { return "toy_axpy"; }
   std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
   void reference(const Attributes&, std::span<const RefTensor* const> inputs,
                  std::span<RefTensor> outputs) const override {
-    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = 2.0 * (*inputs[0])[i] + (*inputs[1])[i];
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i)
+      outputs[0][i] = element((*inputs[0])[i], inputs.size() > 1 ? (*inputs[1])[i] : 0.0);
   }
+  virtual double element(double a, double b) const = 0;
 };
 
-/// y = x + 1; its kernel wants the last two axes swapped in memory: stands for a convolution in a blocked layout.
-class Swapped final : public Op {
+/// 2 a + b.
+class Axpy final : public Elementwise {
+ public:
+  std::string_view name() const override { return "toy_axpy"; }
+  double element(double a, double b) const override { return 2.0 * a + b; }
+};
+
+/// a + 1; its kernel wants the last two axes swapped in memory: stands for a convolution in a blocked layout.
+class Swapped final : public Elementwise {
  public:
   std::string_view name() const override { return "toy_swapped"; }
-  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
-                 std::span<RefTensor> outputs) const override {
-    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + 1.0;
-  }
+  double element(double a, double) const override { return a + 1.0; }
 };
 
 /// Calls visit(offset in layout a, offset in layout b) for every element.
@@ -107,37 +111,25 @@ class Call final : public Launch {
   int op_;
 };
 
-/// y = x + 1; its kernel can leave the result in either layout: stands for the loading of a batch.
-class Free final : public Op {
+/// a + 1; its kernel can leave the result in either layout: stands for the loading of a batch.
+class Free final : public Elementwise {
  public:
   std::string_view name() const override { return "toy_free"; }
-  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
-                 std::span<RefTensor> outputs) const override {
-    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + 1.0;
-  }
+  double element(double a, double) const override { return a + 1.0; }
 };
 
-/// y = x + w; its kernel wants w as bf16: stands for a product in half precision.
-class Narrow final : public Op {
+/// a + b; its kernel wants b as bf16: stands for a product in half precision.
+class Narrow final : public Elementwise {
  public:
   std::string_view name() const override { return "toy_narrow"; }
-  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
-                 std::span<RefTensor> outputs) const override {
-    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + (*inputs[1])[i];
-  }
+  double element(double a, double b) const override { return a + b; }
 };
 
-/// p - g; its kernel can leave a bf16 copy: stands for an optimizer.
-class Descend final : public Op {
+/// a - b; its kernel can leave a bf16 copy: stands for an optimizer.
+class Descend final : public Elementwise {
  public:
   std::string_view name() const override { return "toy_descend"; }
-  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override { return {*inputs[0]}; }
-  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
-                 std::span<RefTensor> outputs) const override {
-    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] - (*inputs[1])[i];
-  }
+  double element(double a, double b) const override { return a - b; }
 };
 
 /// The upper half of a float: bf16, rounded towards zero.
