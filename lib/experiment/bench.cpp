@@ -105,7 +105,8 @@ BenchResult bench(const BenchOptions& options) {
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
                                   static_cast<int>(spec.trainer.threads));
   PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {"train"}), *device);
-  Session session(*device, *prepared.blueprint, {"train"}, std::move(prepared.plans));
+  try_alternatives(prepared, *device);
+  Session session(*device, *prepared.blueprint, {"train"}, std::move(prepared.plans), std::move(prepared.choices));
   session.initialise();
   Stepper stepper(session);
 

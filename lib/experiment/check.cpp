@@ -93,6 +93,8 @@ std::string memory_text(const Blueprint& blueprint, const Plans& plans, const De
     text += fmt::format("  of {} on the device, of which {} are free\n", human_bytes(static_cast<double>(own->total)),
                         human_bytes(static_cast<double>(own->free)));
   }
+  if (std::ranges::any_of(plans, [](const auto& program) { return program.second.names_alternatives(); }))
+    text += "  what training finds fastest (deterministic: false) may take more or less\n";
   for (const std::string& split : blueprint.splits())
     text += fmt::format("  data.{}: {}\n", split,
                         placement_text(blueprint.placement(split), blueprint.data(split).bytes(), device));
@@ -201,7 +203,6 @@ CheckReport check(const CheckOptions& options) {
   report.resolved_yaml = experiment.resolved_yaml();  // now with what was fitted
   check_labels(experiment.spec, blueprint);
   InitialWeights(experiment.spec, blueprint.state());
-  if (prepared.plans.empty()) prepared.plans = plan_all(blueprint, *device);
   report.text +=
       report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, prepared.plans, *device);
   report.json = report_json(experiment, blueprint, prepared.plans, *device).dump(2);

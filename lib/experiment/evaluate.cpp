@@ -83,11 +83,10 @@ EvaluateResult evaluate(const EvaluateOptions& options) {
   const auto device = open_device_for(spec, options.device);
   Answers answers;
   if (results) answers.target = target_of(spec, results->target);
-  Choices choices = choices_of(reader);
-  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {result.split}), *device, answers, choices);
+  PreparedBlueprint prepared =
+      prepare_blueprint(spec, describe_data(spec, {result.split}), *device, answers, choices_of(reader));
   const Blueprint& blueprint = *prepared.blueprint;
-  Session session(*device, *prepared.blueprint, {result.split}, std::move(prepared.plans));
-  session.take(std::move(choices));
+  Session session(*device, *prepared.blueprint, {result.split}, std::move(prepared.plans), std::move(prepared.choices));
   result.weights = options.weights.empty() ? spec.trainer.evaluate.name : options.weights;
   Snapshot(session).restore_model(reader, result.weights);
   restore_driven(session, reader);

@@ -215,7 +215,8 @@ FindLrResult find_lr(const FindLrOptions& options) {
   const auto device = open_device(options.device.empty() ? spec.trainer.device : options.device,
                                   static_cast<int>(spec.trainer.threads));
   PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, {"train"}), *device);
-  Session session(*device, *prepared.blueprint, {"train"}, std::move(prepared.plans));
+  try_alternatives(prepared, *device);
+  Session session(*device, *prepared.blueprint, {"train"}, std::move(prepared.plans), std::move(prepared.choices));
   session.reserve();
   session.load_initial_weights();
   session.initialise();

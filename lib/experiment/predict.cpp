@@ -237,14 +237,12 @@ PredictResult predict(const PredictOptions& options) {
     split.batch_size = batch_size;
     split.subset = std::move(subset);
     const auto device = open_device_for(spec, options.device);
-    Choices choices = choices_of(reader);
     PreparedBlueprint prepared =
-        prepare_blueprint(spec, {{result.split, info}}, *device, Answers{.predictions = true}, choices);
+        prepare_blueprint(spec, {{result.split, info}}, *device, Answers{.predictions = true}, choices_of(reader));
     blueprint = std::move(prepared.blueprint);
     const Sampler& sampler = blueprint->sampler(result.split);
     result.samples = sampler.epoch_samples();
-    Session session(*device, *blueprint, {result.split}, std::move(prepared.plans));
-    session.take(std::move(choices));
+    Session session(*device, *blueprint, {result.split}, std::move(prepared.plans), std::move(prepared.choices));
     Snapshot(session).restore_model(reader, result.weights);
     restore_driven(session, reader);
     const auto file = create_file(files_of(*split.dataset, sampler));

@@ -31,10 +31,12 @@ Running assemble(ExperimentSpec& spec, const std::string& device, int threads, C
   running.device = open_device(device.empty() ? spec.trainer.device : device, threads);
   std::vector<std::string> splits{"train"};
   if (spec.data.val) splits.emplace_back("val");
-  PreparedBlueprint prepared = prepare_blueprint(spec, describe_data(spec, splits), *running.device, {}, choices);
+  PreparedBlueprint prepared =
+      prepare_blueprint(spec, describe_data(spec, splits), *running.device, {}, std::move(choices));
+  try_alternatives(prepared, *running.device);
   running.blueprint = std::move(prepared.blueprint);
-  running.session = std::make_unique<Session>(*running.device, *running.blueprint, splits, std::move(prepared.plans));
-  running.session->take(std::move(choices));
+  running.session = std::make_unique<Session>(*running.device, *running.blueprint, splits, std::move(prepared.plans),
+                                              std::move(prepared.choices));
   running.session->reserve();
   return running;
 }

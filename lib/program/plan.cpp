@@ -111,6 +111,10 @@ Plan plan_program(Graph& graph, const PlanOptions& options) {
   return plan;
 }
 
+bool Plan::names_alternatives() const {
+  return std::ranges::any_of(steps, [](const PlannedStep& step) { return step.plan.alternatives.size() > 1; });
+}
+
 Cost Plan::total_cost() const {
   Cost total;
   for (const PlannedStep& step : steps) {

@@ -102,6 +102,8 @@ struct Plan {
   std::vector<LostChoice> lost_choices;
 
   Cost total_cost() const;
+  /// Whether there is something to try (tune).
+  bool names_alternatives() const;
   /// Steps that fall back to the float64 reference.
   std::vector<const PlannedStep*> reference_steps() const;
   /// The step at which most of the arena is live, and what lies there then, largest first.

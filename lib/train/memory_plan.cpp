@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/byte_count.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "program/scalars.h"
 #include "program/state_store.h"
+#include "program/tune.h"
 #include "train/streamed_split.h"
 
 namespace trainctl {
@@ -95,15 +98,15 @@ Plans plan_all(Blueprint& blueprint, const Device& device, const Choices& choice
 }
 
 PreparedBlueprint prepare_blueprint(ExperimentSpec& spec, const DataInfos& data, const Device& device,
-                                    const Answers& answers, const Choices& choices) {
+                                    const Answers& answers, Choices choices) {
   const std::optional<DeviceMemory> own = device.memory();
   std::optional<std::size_t> room;
   if (own) room = own->free;
-  PreparedBlueprint prepared;
+  PreparedBlueprint prepared{.blueprint = nullptr, .plans = {}, .choices = std::move(choices)};
   while (true) {
     prepared.blueprint = std::make_unique<Blueprint>(spec, data, answers, place_data(spec.data, data, room));
+    prepared.plans = plan_all(*prepared.blueprint, device, prepared.choices);
     if (!own) return prepared;
-    prepared.plans = plan_all(*prepared.blueprint, device, choices);
     const MemoryPlan memory = plan_memory(*prepared.blueprint, prepared.plans, device);
     if (memory.total() <= own->free) return prepared;
     const std::size_t whole = whole_bytes(*prepared.blueprint), others = memory.total() - whole;
@@ -115,6 +118,26 @@ PreparedBlueprint prepare_blueprint(ExperimentSpec& spec, const DataInfos& data,
     }
     room = others < own->free ? own->free - others : 0;
   }
+}
+
+void try_alternatives(PreparedBlueprint& prepared, Device& device) {
+  const std::size_t most = plan_memory(*prepared.blueprint, prepared.plans, device).total();
+  Choices choices = prepared.choices;
+  bool others = false;
+  for (const auto& [key, plan] : prepared.plans) {
+    others |= tune(device, plan, choices, most);
+  }
+  if (others) {
+    Plans fastest = plan_all(*prepared.blueprint, device, choices);
+    const std::size_t bytes = plan_memory(*prepared.blueprint, fastest, device).total();
+    if (const auto own = device.memory(); own && bytes > own->free) {
+      log::info("what is fastest takes {}, and {} are free: what takes less is used", bytes_text(bytes),
+                bytes_text(own->free));
+      return;
+    }
+    prepared.plans = std::move(fastest);
+  }
+  prepared.choices = std::move(choices);
 }
 
 }  // namespace trainctl

@@ -39,15 +39,19 @@ Plan plan_one(Blueprint& blueprint, const ProgramKey& key, const Device& device,
 /// Plans all of Blueprint::programs().
 Plans plan_all(Blueprint& blueprint, const Device& device, const Choices& choices = {});
 
-/// A blueprint whose data are placed for a device. Where its memory is its own that depends on what programs need, so
-/// they are planned already.
+/// A blueprint whose data are placed for a device, and its programs.
 struct PreparedBlueprint {
   std::unique_ptr<Blueprint> blueprint;
   Plans plans;
+  Choices choices;  ///< for programs that are planned later
 };
 
-/// Throws what Blueprint does, and an environment Error if the device has less memory free than the plan takes.
+/// With what was chosen before, where it still can be had. Throws what Blueprint does, and an environment Error if the
+/// device has less memory free than the plan takes.
 PreparedBlueprint prepare_blueprint(ExperimentSpec& spec, const DataInfos& data, const Device& device,
-                                    const Answers& answers = {}, const Choices& choices = {});
+                                    const Answers& answers = {}, Choices choices = {});
+/// Where the plans name alternatives, tries them on the device and plans again with the fastest, unless that takes more
+/// memory than is free. Trying takes no more at any time than the plans do that it begins with.
+void try_alternatives(PreparedBlueprint& prepared, Device& device);
 
 }  // namespace trainctl

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "data/source_digest.h"
-#include "program/tune.h"
 #include "schema/yaml.h"
 
 namespace trainctl {
@@ -34,12 +33,14 @@ void upload_samples(const SampleSource& source, std::size_t field, void* to, Dev
 
 }  // namespace
 
-Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits, Plans plans)
+Session::Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits, Plans plans,
+                 Choices choices)
     : device_(device),
       blueprint_(blueprint),
       state_(device, blueprint.state()),
       scalars_(device),
       programs_(device, state_, scalars_),
+      choices_(std::move(choices)),
       planned_(std::move(plans)) {
   load(splits);
 }
@@ -143,7 +144,6 @@ const std::string& Session::data_digest() {
 Plan Session::plan(const ProgramKey& key) {
   auto ready = planned_.extract(key);
   Plan made = ready ? std::move(ready.mapped()) : plan_one(blueprint_, key, device_, choices_);
-  if (made.options.tune && tune(device_, made, choices_)) made = plan_one(blueprint_, key, device_, choices_);
   tell_lost(made);
   return made;
 }

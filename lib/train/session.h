@@ -39,12 +39,11 @@ struct Measured {
 class Session {
  public:
   /// `device` and `blueprint` outlive the session. Loads the splits named. Programs that `plans` has are not planned
-  /// again.
-  Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits, Plans plans = {});
+  /// again; others take what `choices` say, where they can.
+  Session(Device& device, Blueprint& blueprint, const std::vector<std::string>& splits, Plans plans = {},
+          Choices choices = {});
 
-  /// Has programs take what a run took before, where they still can; before any is planned.
-  void take(Choices choices) { choices_ = std::move(choices); }
-  /// What every program planned so far takes, with what take() was given.
+  /// What every program planned so far takes, with what the session was given.
   Choices choices() const;
   Program& program(const ProgramKey& key);
   /// Plans every program that the run will need and takes the memory of all state, of working copies and of the largest

@@ -17,6 +17,7 @@ namespace {
 struct Implementation {
   std::string name;
   double seconds;
+  std::size_t workspace_bytes = 0;
 };
 std::vector<Implementation> implementations;
 
@@ -41,7 +42,9 @@ struct DoublingKernel final : Kernel {
   std::optional<KernelPlan> plan(const KernelRequest& request) const override {
     const auto named = std::ranges::find(implementations, request.chosen, &Implementation::name);
     const bool known = named != implementations.end();
-    auto plan = KernelPlan::row_major(request, known ? named->name : implementations.front().name);
+    const Implementation& taken = known ? *named : implementations.front();
+    auto plan = KernelPlan::row_major(request, taken.name);
+    plan.workspace_bytes = taken.workspace_bytes;
     if (request.tune && request.chosen.empty()) {
       for (const Implementation& each : implementations) plan.alternatives.push_back(each.name);
     }
@@ -97,6 +100,8 @@ Choices of_doubling(Choices choices) {
 
 using Names = std::vector<std::string>;
 
+constexpr std::size_t plenty = std::size_t{1} << 30;
+
 }  // namespace
 
 TEST_CASE("the fastest implementation is found by trying each once for each request") {
@@ -105,19 +110,35 @@ TEST_CASE("the fastest implementation is found by trying each once for each requ
   Choices choices;
   const Plan first = plan_three(&choices, true);
   CHECK(taken(first) == Names{"slow", "slow", "slow"});
-  CHECK(tune(device, first, choices));
+  CHECK(tune(device, first, choices, plenty));
   CHECK(device.timed == 6);  // two requests of three implementations
   CHECK(choices.size() == 2);
   const Plan second = plan_three(&choices, true);
   CHECK(taken(second) == Names{"fast", "fast", "fast"});
-  CHECK(!tune(device, second, choices));
+  CHECK(!tune(device, second, choices, plenty));
   CHECK(device.timed == 6);
 
   // Where the first is the fastest nothing is to be planned again.
   implementations = {{"fast", 1e-6}, {"slow", 3e-6}};
   Choices others;
-  CHECK(!tune(device, plan_three(&others, true), others));
+  CHECK(!tune(device, plan_three(&others, true), others, plenty));
   CHECK(others.begin()->second == "fast");
+}
+
+TEST_CASE("what takes more memory than there is for trying is not tried") {
+  implementations = {{"slow", 3e-6}, {"fast", 1e-6, 4096}, {"middling", 2e-6, 4096 - 64}};
+  const auto taken_with = [&](std::size_t bytes, int timed) {
+    Stopwatch device;
+    Choices choices;
+    tune(device, plan_three(&choices, true), choices, bytes);
+    CHECK(device.timed == timed);
+    return taken(plan_three(&choices, true));
+  };
+  // Three operands of 16 or 32 bytes.
+  CHECK(taken_with(4096 + 3 * 32, 6) == Names{"fast", "fast", "fast"});
+  CHECK(taken_with(4096 + 3 * 32 - 1, 5) == Names{"fast", "fast", "middling"});
+  CHECK(taken_with(4096 + 3 * 16 - 1, 4) == Names{"middling", "middling", "middling"});
+  CHECK(taken_with(1024, 2) == Names{"slow", "slow", "slow"});
 }
 
 TEST_CASE("nothing is tried unless it is asked for") {
@@ -125,7 +146,7 @@ TEST_CASE("nothing is tried unless it is asked for") {
   Stopwatch device;
   Choices choices;
   const Plan plan = plan_three(nullptr, false);
-  CHECK(!tune(device, plan, choices));
+  CHECK(!tune(device, plan, choices, plenty));
   CHECK(device.timed == 0);
   CHECK(taken(plan) == Names{"slow", "slow", "slow"});
 }

@@ -50,9 +50,10 @@ Trained train(Device& device, ExperimentSpec spec) {
       .memory = {}, .reserved = 0, .placements = {}, .graph_hash = prepared.blueprint->graph_hash(), .weights = {}};
   for (const std::string& split : prepared.blueprint->splits())
     result.placements[split] = prepared.blueprint->placement(split);
-  if (prepared.plans.empty()) prepared.plans = plan_all(*prepared.blueprint, device);
+  try_alternatives(prepared, device);
   result.memory = plan_memory(*prepared.blueprint, prepared.plans, device);
-  Session session(device, *prepared.blueprint, {"train", "val"}, std::move(prepared.plans));
+  Session session(device, *prepared.blueprint, {"train", "val"}, std::move(prepared.plans),
+                  std::move(prepared.choices));
   session.reserve();
   result.reserved = device.peak_bytes();
   Observer observer;
