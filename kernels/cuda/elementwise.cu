@@ -2,6 +2,9 @@
 // accumulate.
 #include "ops/elementwise.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "kernels/cuda/elements.cuh"
 #include "ops/metric.h"
 #include "ops/norm.h"
@@ -35,17 +38,41 @@ struct Clamp {
   }
 };
 
+__device__ float averaged(float old, float target, float rate) {
+  if (rate == 0.0f) return old;
+  if (rate == 1.0f) return target;
+  return rate < 0.5f ? old + rate * (target - old) : target - (1.0f - rate) * (target - old);
+}
+
 struct MovingAverage {
   const float* given;  ///< the rate, or null
   float rate, scale;
   __device__ float operator()(const float (&x)[2], std::int64_t) const {
-    const float r = given ? __ldg(given) : rate;
-    const float target = scale * x[1];
-    if (r == 0.0f) return x[0];
-    if (r == 1.0f) return target;
-    return r < 0.5f ? x[0] + r * (target - x[0]) : target - (1.0f - r) * (target - x[0]);
+    return averaged(x[0], scale * x[1], given ? __ldg(given) : rate);
   }
 };
+
+/// Moving averages of a launch, all at one rate.
+struct Averages {
+  static constexpr int most = 64;
+  const float* given;  ///< the rate, or null
+  float rate;
+  const float *old[most], *fresh[most];
+  float* y[most];
+  float scale[most];
+  std::int32_t elements[most];
+};
+
+/// Blocks of one blockIdx.y share a pair.
+__global__ void averages_kernel(const __grid_constant__ Averages averages) {
+  const auto pair = blockIdx.y;
+  const float rate = averages.given ? __ldg(averages.given) : averages.rate;
+  const float *old = averages.old[pair], *fresh = averages.fresh[pair];
+  float* y = averages.y[pair];
+  const auto elements = static_cast<std::uint32_t>(averages.elements[pair]);
+  for (std::uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < elements; i += gridDim.x * blockDim.x)
+    y[i] = averaged(old[i], averages.scale[pair] * fresh[i], rate);
+}
 
 /// Elements of a channel are `inner` together.
 template <typename Index>
@@ -146,8 +173,15 @@ __device__ double number(DType type, const void* operand, std::int64_t i = 0) {
   return 0.0;
 }
 
-__global__ void increment_kernel(const std::int64_t* n, std::int64_t* y) {
-  *y = *n + 1;
+/// Counters of a launch, one to a thread.
+struct Counters {
+  static constexpr int most = 128;
+  const std::int64_t* n[most];
+  std::int64_t* y[most];
+};
+
+__global__ void increment_kernel(const __grid_constant__ Counters counters) {
+  *counters.y[threadIdx.x] = *counters.n[threadIdx.x] + 1;
 }
 
 __global__ void reciprocal_kernel(const float* s, float* y) {
@@ -202,9 +236,48 @@ std::unique_ptr<Launch> prepare_multiply(const KernelRequest& request, const Ker
   });
 }
 
-std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, const KernelPlan& plan) {
+/// Several go into a launch only where one alone would not fill the device.
+std::optional<KernelPlan> plan_moving_average(const KernelRequest& request) {
+  constexpr std::int64_t most_elements = 1 << 16;
+  const auto pairs = static_cast<int>(request.outputs.size());
+  if (pairs == 1) return plan_pairs(request);
+  KernelPlan plan = KernelPlan::row_major(request, "cuda");
+  for (int k = 0; k < pairs; ++k) {
+    if (request.outputs[k].dtype != DType::f32 || request.outputs[k].elements() > most_elements) return std::nullopt;
+    plan.in_place.insert(plan.in_place.end(), {{k, k}, {k, pairs + k}});
+  }
+  return plan;
+}
+
+std::unique_ptr<Launch> prepare_averages(const KernelRequest& request) {
   const auto& attributes = as<MovingAverageAttributes>(*request.attributes);
-  const auto rate = static_cast<float>(attributes.rate), scale = static_cast<float>(attributes.scale);
+  std::vector<std::int32_t> elements;
+  for (const TensorType& output : request.outputs) elements.push_back(static_cast<std::int32_t>(output.elements()));
+  return make_launch([rate = static_cast<float>(attributes.rate), given = request.has(2 * elements.size()),
+                      scales = attributes.scales, elements](const LaunchArguments& a) {
+    constexpr unsigned threads = 256;
+    const auto pairs = static_cast<int>(elements.size());
+    for (int first = 0; first < pairs; first += Averages::most) {
+      Averages averages{.given = given ? in<float>(a, 2 * pairs) : nullptr, .rate = rate};
+      const int count = std::min(Averages::most, pairs - first);
+      for (int k = 0; k < count; ++k) {
+        averages.old[k] = in<float>(a, first + k);
+        averages.fresh[k] = in<float>(a, pairs + first + k);
+        averages.y[k] = out<float>(a, first + k);
+        averages.scale[k] = static_cast<float>(scales[first + k]);
+        averages.elements[k] = elements[first + k];
+      }
+      const auto longest = static_cast<unsigned>(*std::max_element(averages.elements, averages.elements + count));
+      const dim3 blocks((longest + threads - 1) / threads, static_cast<unsigned>(count));
+      if (longest > 0) averages_kernel<<<blocks, threads, 0, stream_of(a)>>>(averages);
+    }
+  });
+}
+
+std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, const KernelPlan& plan) {
+  if (request.outputs.size() > 1) return prepare_averages(request);
+  const auto& attributes = as<MovingAverageAttributes>(*request.attributes);
+  const auto rate = static_cast<float>(attributes.rate), scale = static_cast<float>(attributes.scales[0]);
   const bool given = request.has(2);
   const std::int64_t n = stored_elements(request, plan);
   return with_float(request.outputs[0].dtype, [&](auto zero) {
@@ -323,10 +396,22 @@ std::optional<KernelPlan> plan_scalars(const KernelRequest& request) {
   return plan;
 }
 
-std::unique_ptr<Launch> prepare_increment(const KernelRequest&, const KernelPlan&) {
-  return make_launch([](const LaunchArguments& a) {
-    increment_kernel<<<1, 1, 0, stream_of(a)>>>(in<std::int64_t>(a, 0), out<std::int64_t>(a, 0));
+std::unique_ptr<Launch> prepare_increment(const KernelRequest& request, const KernelPlan&) {
+  return make_launch([all = static_cast<int>(request.inputs.size())](const LaunchArguments& a) {
+    for (int first = 0; first < all; first += Counters::most) {
+      Counters counters{};
+      const int count = std::min(Counters::most, all - first);
+      for (int k = 0; k < count; ++k) counters.n[k] = in<std::int64_t>(a, first + k);
+      for (int k = 0; k < count; ++k) counters.y[k] = out<std::int64_t>(a, first + k);
+      increment_kernel<<<1, static_cast<unsigned>(count), 0, stream_of(a)>>>(counters);
+    }
   });
+}
+
+std::optional<KernelPlan> plan_increment(const KernelRequest& request) {
+  KernelPlan plan = KernelPlan::row_major(request, "cuda");
+  for (int k = 0; k < static_cast<int>(request.inputs.size()); ++k) plan.in_place.emplace_back(k, k);
+  return plan;
 }
 
 std::unique_ptr<Launch> prepare_reciprocal(const KernelRequest&, const KernelPlan&) {
@@ -358,13 +443,13 @@ std::unique_ptr<Launch> prepare_accumulate(const KernelRequest& request, const K
 
 const RegisterCuda registered[] = {
     {"multiply", plan_pairs, prepare_multiply},
-    {"moving_average", plan_pairs, prepare_moving_average},
+    {"moving_average", plan_moving_average, prepare_moving_average},
     {"scale", plan_with_parameters, prepare_with_scalar<Scale>},
     {"power", plan_single, prepare_power},
     {"clamp", plan_with_parameters, prepare_with_scalar<Clamp>},
     {"channel_affine", plan_with_parameters, prepare_affine},
     {"dropout", plan_with_parameters, prepare_dropout},
-    {"increment", plan_scalars, prepare_increment},
+    {"increment", plan_increment, prepare_increment},
     {"reciprocal", plan_scalars, prepare_reciprocal},
     {"is_finite", plan_scalars, prepare_is_finite},
     {"accumulate", plan_scalars, prepare_accumulate},

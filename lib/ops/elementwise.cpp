@@ -166,17 +166,17 @@ class Power final : public Op {
   }
 };
 
-/// n + 1
+/// n + 1, of each
 class Increment final : public Op {
  public:
   std::string_view name() const override { return "increment"; }
   Types infer(const Attributes&, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 1, 1);
-    expect_scalar(name(), inputs[0], DType::i64);
-    return {*inputs[0]};
+    expect_operands(name(), inputs, std::max<std::size_t>(inputs.size(), 1), inputs.size());
+    for (const TensorType* input : inputs) expect_scalar(name(), input, DType::i64);
+    return Types(inputs.size(), *inputs[0]);
   }
   void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
-    outputs[0][0] = (*inputs[0])[0] + 1.0;
+    for (std::size_t k = 0; k < inputs.size(); ++k) outputs[k][0] = (*inputs[k])[0] + 1.0;
   }
 };
 

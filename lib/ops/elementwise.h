@@ -20,7 +20,7 @@ struct AddAttributes final : Attributes {
   std::string text() const override { return activation ? activation.text() : ""; }
 };
 
-/// "increment": (n i64) -> n + 1.
+/// "increment": (n_1 i64, ...) -> n_1 + 1, ...
 /// "reciprocal": (s f32 scalar) -> 1 / s. No gradient flows through it: it is for numbers that a policy drives.
 /// "is_finite": (scalars of f32 or f64...) -> i32 1 if all are finite, else 0.
 /// "select": (flag i32 scalar, a, b of a's type) -> a where the flag is not 0, else b, to the bit.

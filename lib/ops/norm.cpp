@@ -1,5 +1,7 @@
 #include "ops/norm.h"
 
+#include <fmt/ranges.h>
+
 #include <cmath>
 #include <memory>
 
@@ -12,7 +14,7 @@ std::string LayerNormAttributes::text() const {
 }
 
 std::string MovingAverageAttributes::text() const {
-  return fmt::format("rate={} scale={}", rate, scale);
+  return fmt::format("rate={} scale={}", rate, fmt::join(scales, ","));
 }
 
 namespace {
@@ -132,23 +134,31 @@ class LayerNormBackward final : public Op {
 class MovingAverage final : public Op {
  public:
   std::string_view name() const override { return "moving_average"; }
-  Types infer(const Attributes&, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 2, 3);
-    expect_same_type(name(), *inputs[0], *inputs[1]);
-    if (const TensorType* rate = operand(inputs, 2)) expect_scalar(name(), rate);
-    return {*inputs[0]};
+  Types infer(const Attributes& attributes, InputTypes inputs) const override {
+    const std::size_t count = as<MovingAverageAttributes>(attributes).count();
+    expect_operands(name(), inputs, 2 * count, 2 * count + 1);
+    Types outputs;
+    for (std::size_t k = 0; k < count; ++k) {
+      expect_same_type(name(), *inputs[k], *inputs[count + k]);
+      outputs.push_back(*inputs[k]);
+    }
+    expect_scalar(name(), operand(inputs, 2 * count));
+    return outputs;
   }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
     const auto& own = as<MovingAverageAttributes>(attributes);
-    const RefTensor* given = operand(inputs, 2);
-    const double rate = given ? (*given)[0] : own.rate;
-    for (std::int64_t i = 0; i < outputs[0].size(); ++i) {
-      const double old = (*inputs[0])[i], fresh = own.scale * (*inputs[1])[i];
-      outputs[0][i] = rate == 0.0 ? old : rate == 1.0 ? fresh : old + rate * (fresh - old);
+    const double rate = scalar_or(operand(inputs, 2 * own.count()), own.rate);
+    for (std::size_t k = 0; k < own.count(); ++k) {
+      for (std::int64_t i = 0; i < outputs[k].size(); ++i) {
+        const double old = (*inputs[k])[i], fresh = own.scales[k] * (*inputs[own.count() + k])[i];
+        outputs[k][i] = rate == 0.0 ? old : rate == 1.0 ? fresh : old + rate * (fresh - old);
+      }
     }
   }
   Cost cost(const Attributes&, InputTypes inputs, std::span<const TensorType> outputs) const override {
-    return cost_with_flops(4.0 * static_cast<double>(outputs[0].elements()), inputs, outputs);
+    double elements = 0.0;
+    for (const TensorType& output : outputs) elements += static_cast<double>(output.elements());
+    return cost_with_flops(4.0 * elements, inputs, outputs);
   }
 };
 

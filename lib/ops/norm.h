@@ -1,7 +1,9 @@
 // Normalisation over the batch or over the last axes.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "device/attributes.h"
 #include "ops/activation.h"
@@ -39,9 +41,11 @@ struct LayerNormAttributes final : Attributes {
 /// "moving_average": (old, new, rate f32 scalar or left out) -> old + rate (scale * new - old), elementwise, for rates
 /// from 0 to 1. `scale` is an attribute, and so is `rate` where the operand is left out. Rate 0 gives old and rate 1
 /// scale * new to the last bit: from 1/2 on it is scale * new - (1 - rate) (scale * new - old), as torch.lerp has it.
+/// Several at one rate are (old_1, ..., old_n, new_1, ..., new_n, rate or left out) -> n results, with a scale each.
 struct MovingAverageAttributes final : Attributes {
   double rate = 0.1;
-  double scale = 1.0;
+  std::vector<double> scales{1.0};
+  std::size_t count() const { return scales.size(); }
   std::string text() const override;
 };
 

@@ -118,10 +118,20 @@ OpCase layer_backward(std::string name, Shape x, int axes, bool gamma, bool affi
           4.0};
 }
 
-AttributesPtr average(double rate, double scale) {
+std::vector<Operand> many(int count, const Operand& operand) {
+  return std::vector<Operand>(count, operand);
+}
+
+std::vector<double> rising(int count) {
+  std::vector<double> numbers;
+  for (int i = 0; i < count; ++i) numbers.push_back(0.5 + 0.01 * i);
+  return numbers;
+}
+
+AttributesPtr average(double rate, std::vector<double> scales) {
   MovingAverageAttributes attributes;
   attributes.rate = rate;
-  attributes.scale = scale;
+  attributes.scales = std::move(scales);
   return shared(attributes);
 }
 
@@ -163,12 +173,21 @@ const RegisterCases cases({
     layer_backward("plain", {5, 13}, 1, false, false),
     layer_backward("two axes", {4, 3, 5}, 2, true, true),
     layer_backward("many rows", {130, 64}, 1, true, true),
-    {"moving_average", "vector", average(0.1, 1.0), {f32({37}), f32({37})}},
-    {"moving_average", "unbiased", average(0.1, 128.0 / 127.0), {f32({64}), f32({64})}},
-    {"moving_average", "at a given rate", average(0.1, 1.0), {f32({3, 130}), f32({3, 130}), scalar(0.25)}},
-    {"moving_average", "at a large rate", average(0.1, 1.5), {f32({37}), f32({37}), scalar(0.75)}},
-    {"moving_average", "at rate 0", average(0.1, 1.5), {f32({37}), f32({37}), scalar(0.0)}, Match::exact},
-    {"moving_average", "at rate 1", average(0.1, 1.0), {f32({37}), f32({37}), scalar(1.0)}, Match::exact},
+    {"moving_average", "vector", average(0.1, {1.0}), {f32({37}), f32({37})}},
+    {"moving_average", "unbiased", average(0.1, {128.0 / 127.0}), {f32({64}), f32({64})}},
+    {"moving_average", "at a given rate", average(0.1, {1.0}), {f32({3, 130}), f32({3, 130}), scalar(0.25)}},
+    {"moving_average", "at a large rate", average(0.1, {1.5}), {f32({37}), f32({37}), scalar(0.75)}},
+    {"moving_average", "at rate 0", average(0.1, {1.5}), {f32({37}), f32({37}), scalar(0.0)}, Match::exact},
+    {"moving_average", "at rate 1", average(0.1, {1.0}), {f32({37}), f32({37}), scalar(1.0)}, Match::exact},
+    {"moving_average",
+     "several",
+     average(0.1, {1.0, 128.0 / 127.0, 1.5}),
+     {f32({64}), f32({64}), f32({700}), f32({64}), f32({64}), f32({700})}},
+    {"moving_average",
+     "several at a given rate",
+     average(0.1, {1.0, 2.0}),
+     {f32({3, 130}), f32({5}), f32({3, 130}), f32({5}), scalar(0.75)}},
+    {"moving_average", "more than go together", average(0.1, rising(70)), many(140, f32({3}))},
 });
 
 }  // namespace

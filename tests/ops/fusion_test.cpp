@@ -320,3 +320,66 @@ TEST_CASE("labels are gathered as they are") {
   net.graph.output("y", net.builder.apply1("convert", std::make_shared<ConvertAttributes>(1.0), {batch}));
   CHECK(check_fusion(net.graph) == 0);
 }
+
+TEST_CASE("running statistics that do not wait for each other are updated at once") {
+  Net net;
+  const auto average = [&](Value old, Value fresh, double rate, double scale, Value given = {}) {
+    MovingAverageAttributes attributes;
+    attributes.rate = rate;
+    attributes.scales = {scale};
+    Values operands{old, fresh};
+    if (given) operands.push_back(given);
+    return net.builder.apply1("moving_average", std::make_shared<MovingAverageAttributes>(attributes), operands);
+  };
+  const auto statistic = [&](const std::string& name, Shape shape) {
+    return net.builder.buffer(name, {DType::f32, shape}, Init::zeros());
+  };
+  const auto track = [&](int running, Value fresh, double rate, double scale, Value given = {}) {
+    net.graph.update(running, average(net.graph.latest(running), fresh, rate, scale, given));
+  };
+  const auto count_batch = [&](int batches) {
+    net.graph.update(batches, net.builder.apply1("increment", nullptr, {net.graph.latest(batches)}));
+  };
+  const Value a = net.graph.input("a", {DType::f32, {5}}), b = net.graph.input("b", {DType::f32, {2, 3}});
+  const int mean = statistic("mean", {5}), variance = statistic("variance", {2, 3});
+  const int batches = net.builder.buffer("batches", {DType::i64, {}}, Init::zeros());
+  const int others = net.builder.buffer("others", {DType::i64, {}}, Init::zeros());
+  net.graph.output("a", a);
+
+  SUBCASE("at one rate, whatever their shapes and scales") {
+    track(mean, a, 0.1, 1.0);
+    count_batch(batches);
+    track(variance, b, 0.1, 1.25);
+    track(statistic("third", {5}), net.activation(a), 0.1, 2.0);
+    count_batch(others);
+    CHECK(check_fusion(net.graph) == 3);
+    CHECK(count(net.graph, "moving_average") == 1);
+    CHECK(count(net.graph, "increment") == 1);
+    CHECK(net.graph.text().find("moving_average[rate=0.1 scale=1,1.25,2]") != std::string::npos);
+  }
+  SUBCASE("but not at different ones") {
+    const Value rate = net.graph.scalar("rate");
+    track(mean, a, 0.1, 1.0);
+    track(variance, b, 0.2, 1.0);
+    track(statistic("third", {5}), a, 0.1, 1.0, rate);
+    track(statistic("fourth", {5}), a, 0.1, 1.0, net.graph.scalar("other rate"));
+    CHECK(check_fusion(net.graph) == 0);
+    track(statistic("fifth", {2, 3}), b, 0.1, 3.0, rate);
+    CHECK(check_fusion(net.graph) == 1);
+    CHECK(count(net.graph, "moving_average") == 4);
+  }
+  SUBCASE("nor where one builds on the other") {
+    track(mean, a, 0.1, 1.0);
+    track(mean, net.activation(a), 0.1, 1.0);
+    count_batch(batches);
+    count_batch(batches);
+    CHECK(check_fusion(net.graph) == 0);
+  }
+  SUBCASE("and none that an operand of the other depends on") {
+    track(mean, a, 0.1, 1.0);
+    track(statistic("third", {5}), net.activation(net.graph.latest(mean)), 0.1, 1.0);
+    track(variance, b, 0.1, 1.0);
+    CHECK(check_fusion(net.graph) == 1);
+    CHECK(count(net.graph, "moving_average") == 2);
+  }
+}

@@ -1,6 +1,9 @@
 // multiply, scale, power, clamp, moving_average, cast, dropout.
 #include "ops/elementwise.h"
 
+#include <memory>
+#include <vector>
+
 #include "kernels/cpu/loops/elementwise_loops.h"
 #include "kernels/cpu/loops/loop_kernel.h"
 #include "ops/norm.h"
@@ -31,11 +34,28 @@ std::unique_ptr<Launch> prepare_elementwise(const KernelRequest& request, const 
   return loop_launch(request, request.op == "scale" ? TRAINCTL_BEST(scale) : TRAINCTL_BEST(clamp), job);
 }
 
+std::optional<KernelPlan> plan_moving_average(const KernelRequest& request) {
+  const auto pairs = static_cast<int>(request.outputs.size());
+  if (pairs == 1) return plan_elementwise(request);
+  if (!all_f32(request)) return std::nullopt;
+  KernelPlan plan = row_major_plan(request);
+  for (int k = 0; k < pairs; ++k) plan.in_place.insert(plan.in_place.end(), {{k, k}, {k, pairs + k}});
+  return plan;
+}
+
 std::unique_ptr<Launch> prepare_moving_average(const KernelRequest& request, const KernelPlan& plan) {
+  struct Pairs {
+    std::vector<long> elements;
+    std::vector<float> scales;
+  };
   const auto& attributes = as<MovingAverageAttributes>(*request.attributes);
-  return loop_launch(request, TRAINCTL_BEST(moving_average),
-                     ElementwiseJob{stored_elements(request, plan), request.threads,
-                                    static_cast<float>(attributes.rate), static_cast<float>(attributes.scale)});
+  const auto pairs = std::make_shared<Pairs>();
+  for (const TensorType& output : request.outputs) pairs->elements.push_back(output.elements());
+  if (pairs->elements.size() == 1) pairs->elements[0] = stored_elements(request, plan);
+  pairs->scales.assign(attributes.scales.begin(), attributes.scales.end());
+  const AverageJob job{request.threads, static_cast<int>(pairs->elements.size()), static_cast<float>(attributes.rate),
+                       pairs->elements.data(), pairs->scales.data()};
+  return loop_launch(request, TRAINCTL_BEST(moving_average), job, pairs);
 }
 
 std::unique_ptr<Launch> prepare_power(const KernelRequest& request, const KernelPlan& plan) {
@@ -68,7 +88,7 @@ const RegisterLoops registered[] = {
     {"scale", plan_elementwise, prepare_elementwise},
     {"power", plan_elementwise, prepare_power},
     {"clamp", plan_elementwise, prepare_elementwise},
-    {"moving_average", plan_elementwise, prepare_moving_average},
+    {"moving_average", plan_moving_average, prepare_moving_average},
     {"cast", plan_cast, prepare_cast},
     {"dropout", plan_dropout, prepare_dropout},
 };

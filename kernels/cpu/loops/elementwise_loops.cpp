@@ -64,16 +64,12 @@ void clamp(const ElementwiseJob& job, const Operands& operands) {
   });
 }
 
-void moving_average(const ElementwiseJob& job, const Operands& operands) {
-  const float* old = operands.in<float>(0);
-  const float* fresh = operands.in<float>(1);
-  float* y = operands.out<float>(0);
-  const float* given = operands.in<float>(2);
-  const float rate = given ? *given : job.rate, scale = job.scale;
+static void average_one(int threads, long count, const float* old, const float* fresh, float* y, float rate,
+                        float scale) {
   if (rate == 0.0f && y == old) return;
   // The side from which a rate of 0 or 1 loses nothing.
   const float rest = 1.0f - rate;
-  parallel_parts(job.threads, job.count, 16, alone, [=](long begin, long end) {
+  parallel_parts(threads, count, 16, alone, [=](long begin, long end) {
     if (rate == 0.0f) {
 #pragma omp simd
       for (long i = begin; i < end; ++i) y[i] = old[i];
@@ -91,6 +87,14 @@ void moving_average(const ElementwiseJob& job, const Operands& operands) {
       }
     }
   });
+}
+
+void moving_average(const AverageJob& job, const Operands& operands) {
+  const float* given = operands.in<float>(2 * job.pairs);
+  const float rate = given ? *given : job.rate;
+  for (int k = 0; k < job.pairs; ++k)
+    average_one(job.threads, job.elements[k], operands.in<float>(k), operands.in<float>(job.pairs + k),
+                operands.out<float>(k), rate, job.scales[k]);
 }
 
 void cast_to_bf16(const ElementwiseJob& job, const Operands& operands) {

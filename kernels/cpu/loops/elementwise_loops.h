@@ -9,10 +9,17 @@ namespace trainctl::cpu {
 struct ElementwiseJob {
   long count;
   int threads;
-  float rate = 0;            ///< moving_average
-  float scale = 1;           ///< moving_average
   std::uint64_t stream = 0;  ///< dropout
   float exponent = 1;        ///< power
+};
+
+/// Pairs of `elements` each.
+struct AverageJob {
+  int threads;
+  int pairs;
+  float rate;
+  const long* elements;
+  const float* scales;
 };
 
 TRAINCTL_LOOPS(
@@ -24,8 +31,8 @@ TRAINCTL_LOOPS(
     void power(const ElementwiseJob&, const Operands&);
     /// (x, limit) -> x within [-limit, limit]
     void clamp(const ElementwiseJob&, const Operands&);
-    /// (old, new, rate or the job's) -> old + rate (scale new - old)
-    void moving_average(const ElementwiseJob&, const Operands&);
+    /// (old of each pair, new of each, rate or the job's) -> old + rate (scale new - old) of each
+    void moving_average(const AverageJob&, const Operands&);
     /// (x f32) -> x in bf16, and back
     void cast_to_bf16(const ElementwiseJob&, const Operands&);
     void cast_from_bf16(const ElementwiseJob&, const Operands&);

@@ -36,7 +36,7 @@ double number(DType type, const void* operand, std::int64_t i = 0) {
 }
 
 void increment(const ScalarJob&, const Operands& operands) {
-  *operands.out<std::int64_t>(0) = *operands.in<std::int64_t>(0) + 1;
+  for (int k = 0; k < operands.input_count; ++k) *operands.out<std::int64_t>(k) = *operands.in<std::int64_t>(k) + 1;
 }
 
 void reciprocal(const ScalarJob&, const Operands& operands) {
@@ -70,7 +70,10 @@ std::optional<KernelPlan> plan_scalars(const KernelRequest& request) {
     if (type->dtype == DType::bf16 || (type->elements() != 1 && request.op != "accumulate")) return std::nullopt;
   }
   KernelPlan plan = row_major_plan(request);
-  if (request.op == "increment" || request.op == "accumulate") plan.in_place = {{0, 0}};
+  if (request.op == "accumulate") plan.in_place = {{0, 0}};
+  if (request.op == "increment") {
+    for (int k = 0; k < static_cast<int>(request.inputs.size()); ++k) plan.in_place.emplace_back(k, k);
+  }
   return plan;
 }
 

@@ -64,7 +64,7 @@ struct BatchNorm final : Layer {
   void track(Builder& b, int running, Value batch, double scale) const {
     MovingAverageAttributes attributes;
     attributes.rate = momentum;
-    attributes.scale = scale;
+    attributes.scales = {scale};
     Values operands{b.graph().latest(running), batch};
     if (b.refreshes(running)) operands.push_back(b.graph().scalar("refresh_rate"));
     b.graph().update(running, b.apply1("moving_average", nn::attributes(attributes), operands));
