@@ -26,13 +26,16 @@ if(TRAINCTL_CUDA AND NOT TRAINCTL_CUDA STREQUAL "OFF")
     if(CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
       set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
     endif()
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual CACHE STRING "What the CUDA module is compiled for")
+    # All from the source as sm_80 sees it: compiled once, the code for sm_90 is the same as from its own, and so is the
+    # PTX for what comes later.
+    set(TRAINCTL_CUDA_CODE sm_80,sm_90,compute_80 CACHE STRING "What the CUDA module is compiled for")
+    set(CMAKE_CUDA_ARCHITECTURES OFF)
     enable_language(CUDA)
     if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has it
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
     endif()
-    message(STATUS "CUDA: ${CMAKE_CUDA_COMPILER_VERSION} in ${cuda_root}, for ${CMAKE_CUDA_ARCHITECTURES}; ${CUDNN_LIBRARY}")
+    message(STATUS "CUDA: ${CMAKE_CUDA_COMPILER_VERSION} in ${cuda_root}, for ${TRAINCTL_CUDA_CODE}; ${CUDNN_LIBRARY}")
     set(TRAINCTL_HAVE_CUDA ON)
   elseif(TRAINCTL_CUDA STREQUAL "ON")
     message(FATAL_ERROR "TRAINCTL_CUDA is ON, but these were not found: ${missing}. Set CUDA_HOME and CUDNN_ROOT.")
@@ -51,7 +54,8 @@ if(TRAINCTL_HAVE_CUDA)
   target_compile_definitions(kernels_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)  # fmt 9 does not expect it of nvcc
   target_compile_options(kernels_cuda PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-O3 --expt-relaxed-constexpr --extended-lambda -Wno-deprecated-gpu-targets
+    $<$<COMPILE_LANGUAGE:CUDA>:--generate-code=arch=compute_80,code=[${TRAINCTL_CUDA_CODE}]
+      -O3 --expt-relaxed-constexpr --extended-lambda -Wno-deprecated-gpu-targets
       -Xcompiler=-Wno-unused-parameter>)
   target_link_libraries(kernels_cuda PUBLIC fmt::fmt ${CUBLASLT_LIBRARY} ${CUDNN_LIBRARY})
 

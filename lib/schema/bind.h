@@ -354,6 +354,26 @@ struct Bind<OrderedMap<X>> {
   }
 };
 
+// What many components have is compiled once, in bind.cpp.
+extern template const TypeInfo& type_of<bool>();
+extern template const TypeInfo& type_of<std::int64_t>();
+extern template const TypeInfo& type_of<double>();
+extern template const TypeInfo& type_of<std::string>();
+extern template const TypeInfo& type_of<Live>();
+extern template const TypeInfo& type_of<Progress>();
+extern template const TypeInfo& type_of<Path>();
+extern template const TypeInfo& type_of<Node>();
+extern template const TypeInfo& type_of<std::optional<bool>>();
+extern template const TypeInfo& type_of<std::optional<std::int64_t>>();
+extern template const TypeInfo& type_of<std::optional<double>>();
+extern template const TypeInfo& type_of<std::optional<std::string>>();
+extern template const TypeInfo& type_of<std::optional<std::vector<std::string>>>();
+extern template const TypeInfo& type_of<std::optional<Progress>>();
+extern template const TypeInfo& type_of<std::vector<std::string>>();
+extern template const TypeInfo& type_of<std::vector<std::int64_t>>();
+extern template const TypeInfo& type_of<std::vector<double>>();
+extern template const TypeInfo& type_of<Pair<std::int64_t>>();
+
 /// The fields of a struct with `static Schema<T> schema()`; built when first asked for.
 template <detail::HasSchema T>
 const ObjectInfo& object_of();
