@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "remote/object_store.h"
+#include "remote/pace.h"
 
 namespace trainctl {
 namespace {
@@ -127,6 +128,7 @@ FileDigests digest_file(int fd, const std::string& name, std::uint64_t bytes, st
     FilePart part{.offset = done, .bytes = std::min(part_bytes, bytes - done), .sha256 = {}, .md5 = {}};
     const std::uint64_t end = done + part.bytes;
     while (done < end) {
+      Pace::keep();
       if (cancellation.cancelled()) throw RemoteError(RemoteError::Cause::cancelled, "cancelled");
       const ssize_t got =
           ::pread(fd, buffer.get(), std::min<std::uint64_t>(buffer_bytes, end - done), static_cast<off_t>(done));

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "remote/pace.h"
 #include "remote/remote.h"
 
 namespace trainctl {
@@ -178,6 +179,7 @@ class FolderStore final : public ObjectStore {
   void each_piece(int fd, const fs::path& path, std::uint64_t bytes, Take take) const {
     const auto buffer = std::make_unique<std::byte[]>(std::min<std::uint64_t>(piece_bytes, bytes));
     while (bytes > 0) {
+      Pace::keep();
       refuse_if_cancelled();
       const ssize_t got = ::read(fd, buffer.get(), std::min<std::uint64_t>(piece_bytes, bytes));
       if (got < 0 && errno == EINTR) continue;

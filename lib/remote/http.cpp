@@ -18,6 +18,7 @@
 #include "base/libraries.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "remote/pace.h"
 
 namespace trainctl {
 namespace {
@@ -67,6 +68,7 @@ std::size_t read_upload(char* buffer, std::size_t size, std::size_t count, void*
   const HttpUpload& upload = *exchange.request.upload;
   const std::uint64_t wanted = std::min<std::uint64_t>(size * count, upload.bytes - exchange.sent);
   if (wanted == 0) return 0;
+  Pace::keep();
   ssize_t got = 0;
   do {
     got = ::pread(upload.fd, buffer, wanted, static_cast<off_t>(upload.offset + exchange.sent));

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "remote/pace.h"
 
 namespace trainctl {
 namespace {
@@ -155,7 +156,13 @@ bool Mirror::pass_on(std::exception_ptr failure) {
   return true;
 }
 
+void Mirror::sleep_in_background(double seconds) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, Seconds(seconds), [&] { return stage_ != Stage::idle; });
+}
+
 void Mirror::work_in_background() {
+  Pace pace([this](double seconds) { sleep_in_background(seconds); });
   std::unique_lock lock(mutex_);
   if (claim_awaited_) {
     lock.unlock();
@@ -179,7 +186,9 @@ void Mirror::work_in_background() {
     began = true;
     lock.unlock();
     const double begin_s = monotonic_seconds();
+    pace.begin();
     const bool good = attempt(false);
+    pace.rest();
     again = !good || more_;
     not_before_s = !good ? monotonic_seconds() + pause_s_ : more_ ? 0.0 : begin_s + options_.every_s;
     lock.lock();

@@ -16,7 +16,8 @@ namespace trainctl {
 
 /// Whoever trains only calls notify(). Rounds of copying begin at most every `every_s`; where one fails, it is tried
 /// again after pauses that grow, and that is told when it begins and when it ends. The thread runs when no other wants
-/// the processor (SCHED_IDLE), until finish() waits for it.
+/// the processor (SCHED_IDLE), and pauses where it costs the others time all the same (Pace), until finish() waits for
+/// it.
 class Mirror {
  public:
   struct Options {
@@ -54,6 +55,8 @@ class Mirror {
   void set_stage(Stage stage);
   /// Ends the thread, whatever it does.
   void leave();
+  /// Sleeps, but not beyond the work in the background.
+  void sleep_in_background(double seconds);
   /// Rounds when notified, until finish() or the end.
   void work_in_background();
   /// Rounds one after another, until all is there or it is of no use.
