@@ -21,6 +21,7 @@ struct ReshapeAttributes final : Attributes {
 struct PackAttributes final : Attributes {
   std::int64_t total = 0;
   std::vector<std::int64_t> offsets;
+  int group = -1;  ///< of state, in the layouts of whose members the inputs are to lie; -1: row-major
   std::string text() const override;
 };
 

@@ -50,8 +50,25 @@ int StateSpec::make_group_like(std::string name, int like, std::string_view pref
     const int index = declare({std::string(prefix) + "/" + rest, model.type, init, saved});
     variables_[index].root = root;
     variables_[index].root_offset = model.root_offset;
+    variables_[index].layout = model.layout;
   }
+  variables_[root].like = like;
   return root;
+}
+
+int StateSpec::first_like(int root) const {
+  while (variables_[root].like >= 0) root = variables_[root].like;
+  return root;
+}
+
+void StateSpec::place(int member, const Layout& layout) {
+  const StateVariable placed = variables_[member];
+  require(placed.root >= 0 && layout.bytes(placed.type) == placed.type.bytes(), "a state variable cannot be placed so");
+  for (StateVariable& variable : variables_) {
+    if (variable.root >= 0 && variable.root_offset == placed.root_offset &&
+        first_like(variable.root) == first_like(placed.root))
+      variable.layout = layout;
+  }
 }
 
 std::vector<int> StateSpec::members(int root) const {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "device/layout.h"
 #include "device/types.h"
 
 namespace trainctl {
@@ -35,6 +36,8 @@ struct StateVariable {
   bool trainable = false;        ///< whether an optimizer may own it
   int root = -1;                 ///< index of the variable in whose memory it lies, or -1 if it has its own
   std::int64_t root_offset = 0;  ///< first element within the root
+  int like = -1;                 ///< of a group: the one whose offsets and layouts its members have, or -1
+  Layout layout{};               ///< how it lies in the device's memory; all but programs see it row-major
 };
 
 /// All state of an experiment, shared by its graphs. A variable is declared by the first graph that uses it; later ones
@@ -60,9 +63,15 @@ class StateSpec {
   int make_group_like(std::string name, int like, std::string_view prefix, Init init, bool saved);
   /// Members of a group in order of their offsets.
   std::vector<int> members(int root) const;
+  /// Has a member of a group lie in a layout of as many bytes, and with it the members at its place in the groups that
+  /// are like its own. Before any program is planned that is to run.
+  void place(int member, const Layout& layout);
   void set_trainable(int index, bool trainable) { variables_[index].trainable = trainable; }
 
  private:
+  /// The group that a group was made like, and that one, and so on: the first of them.
+  int first_like(int root) const;
+
   std::vector<StateVariable> variables_;
   std::map<std::string, int, std::less<>> by_name_;
 };

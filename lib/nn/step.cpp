@@ -121,6 +121,7 @@ Values Assembly::gradients(Builder& builder, Value objective, Phase phase, const
   for (const Group& group : groups) {
     PackAttributes pack;
     pack.total = state[group.parameters].type.elements();
+    pack.group = group.parameters;
     for (const int member : state.members(group.parameters)) pack.offsets.push_back(state[member].root_offset);
     const auto end = next + static_cast<std::ptrdiff_t>(pack.offsets.size());
     const Value packed = builder.apply1("pack", nn::attributes(pack), Values(next, end));

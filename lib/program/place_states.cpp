@@ -31,8 +31,7 @@ bool place_states(StateSpec& spec, const std::vector<std::reference_wrapper<cons
           !to.layout.parse(to.type.shape.rank()).blocks.empty())
         continue;
       const int member = member_at(spec, memory.state, from.offset);
-      if (member >= 0 && spec[member].type == from.type)
-        wanted[member][to.layout.tag()] += to.type.elements();
+      if (member >= 0 && spec[member].type == from.type) wanted[member][to.layout.tag()] += to.type.elements();
     }
   }
   for (const auto& [member, layouts] : wanted) {

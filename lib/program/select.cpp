@@ -151,7 +151,7 @@ int Selection::tensor_of(int value) {
   const ValueInfo& info = graph_.info(value);
   if (info.kind == ValueInfo::Kind::state) {
     const auto [storage, offset] = state_memory(info.state);
-    return primary_[value] = add_tensor(info.type, {}, storage, offset);
+    return primary_[value] = add_tensor(info.type, graph_.state_spec()[info.state].layout, storage, offset);
   }
   require(info.kind != ValueInfo::Kind::result, "a value is read before it is computed");
   const Storage::Kind kind = info.kind == ValueInfo::Kind::input    ? Storage::Kind::input
@@ -320,18 +320,21 @@ void Selection::select_pack(int index) {
   const TensorType& type = graph_.info(node.outputs[0]).type;
   const int storage = add_storage({.bytes = type.bytes(), .name = "pack of " + node.path});
   primary_[node.outputs[0]] = add_tensor(type, {}, storage);
+  const StateSpec& spec = graph_.state_spec();
+  const std::vector<int> members = attributes.group < 0 ? std::vector<int>() : spec.members(attributes.group);
   for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    const Layout layout = members.empty() ? Layout() : spec[members[i]].layout;
     const std::size_t offset = static_cast<std::size_t>(attributes.offsets[i]) * size_bytes(type.dtype);
     const TensorType input_type = graph_.info(node.inputs[i]).type;
     const int primary = tensor_of(node.inputs[i]);
     // A gradient in a kernel's own layout is reordered right into its place.
-    const bool in_place = plan_.tensors[primary].layout.row_major() && may_place(plan_.tensors[primary].storage) &&
-                          plan_.tensors[primary].offset == 0 &&
+    const bool in_place = plan_.tensors[primary].layout.same_places(input_type.shape, layout) &&
+                          may_place(plan_.tensors[primary].storage) && plan_.tensors[primary].offset == 0 &&
                           plan_.storages[plan_.tensors[primary].storage].bytes == input_type.bytes();
     if (in_place) {
       merge(plan_.tensors[primary].storage, storage, offset);
     } else {
-      add_copy(primary, add_tensor(input_type, {}, storage, offset), node.path);
+      add_copy(primary, add_tensor(input_type, layout, storage, offset), node.path);
     }
   }
 }

@@ -46,15 +46,16 @@ void Selection::place_updates() {
   for (const Graph::Update& update : graph_.updates()) {
     const auto [state_storage, offset] = state_memory(update.state);
     const TensorType type = graph_.info(update.value).type;
+    const Layout layout = graph_.state_spec()[update.state].layout;
     const int tensor = tensor_of(update.value);
     const PlacedTensor placed = plan_.tensors[tensor];
-    const bool fits = placed.layout.row_major() && placed.offset == 0 && may_place(placed.storage) &&
-                      plan_.storages[placed.storage].bytes == type.bytes() && !taken_over.contains(state_storage) &&
-                      readers_come_first(placed.storage, state_storage);
+    const bool fits = placed.layout.same_places(type.shape, layout) && placed.offset == 0 &&
+                      may_place(placed.storage) && plan_.storages[placed.storage].bytes == type.bytes() &&
+                      !taken_over.contains(state_storage) && readers_come_first(placed.storage, state_storage);
     if (fits) {
       merge(placed.storage, state_storage, offset);
     } else if (placed.storage != state_storage || placed.offset != offset) {
-      copies.push_back({tensor, add_tensor(type, {}, state_storage, offset)});
+      copies.push_back({tensor, add_tensor(type, layout, state_storage, offset)});
     }
     const int root = plan_.storages[state_storage].state;
     if (std::ranges::find(plan_.updated_states, root) == plan_.updated_states.end())
@@ -64,7 +65,9 @@ void Selection::place_updates() {
   for (Late& copy : copies) {
     if (plan_.storages[plan_.tensors[copy.from].storage].kind != Storage::Kind::state) continue;
     const TensorType type = plan_.tensors[copy.from].type;
-    const int between = add_tensor(type, {}, add_storage({.bytes = type.bytes(), .name = "old version kept"}));
+    const Layout layout = plan_.tensors[copy.from].layout;
+    const int between =
+        add_tensor(type, layout, add_storage({.bytes = layout.bytes(type), .name = "old version kept"}));
     copy.from = add_copy(copy.from, between, "");
   }
   for (const Late& copy : copies) add_copy(copy.from, copy.to, "");
@@ -78,8 +81,8 @@ std::vector<int> Selection::casts_of(int root, int writer) const {
     const PlannedStep& step = plan_.steps[i];
     if (step.node >= 0 || plan_.tensors[step.inputs[0]].storage != state) continue;
     const PlacedTensor& cast = plan_.tensors[step.outputs[0]];
-    if (cast.type.dtype != DType::bf16 || !cast.layout.same_places(cast.type.shape, Layout()) ||
-        !may_place(cast.storage))
+    if (cast.type.dtype != DType::bf16 ||
+        !cast.layout.same_places(cast.type.shape, plan_.tensors[step.inputs[0]].layout) || !may_place(cast.storage))
       continue;
     const auto reads = [&](int tensor) { return tensor >= 0 && plan_.tensors[tensor].storage == cast.storage; };
     const bool read_later = std::any_of(plan_.steps.begin() + writer, plan_.steps.end(), [&](const PlannedStep& later) {

@@ -1,5 +1,6 @@
 #include "program/state_store.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -42,20 +43,26 @@ std::vector<std::byte> converted(const std::vector<double>& values) {
   return bytes;
 }
 
-/// The reorder that brings a working copy up to date.
-class Refresh {
+/// A reorder of a variable, to another element type where one is asked for.
+class Reordering {
  public:
-  Refresh(const TensorType& from, const Layout& layout, DType dtype, const std::string& device_name, int threads)
-      : from_(from), to_{dtype, from.shape}, layout_(layout), attributes_(Layout(), layout), threads_(threads) {
+  Reordering(const TensorType& from, const Layout& given, const Layout& layout, DType dtype,
+             const std::string& device_name, int threads)
+      : from_(from),
+        to_{dtype, from.shape},
+        given_(given),
+        layout_(layout),
+        attributes_(given, layout),
+        threads_(threads) {
     for (const auto* entry : KernelRegistry::instance().find("reorder", device_name)) {
       plan_ = entry->kernel->plan(request());
       kernel_ = entry->kernel.get();
       if (plan_) return;
     }
-    fail(ErrorKind::internal, "the device has no reorder for a working copy");
+    fail(ErrorKind::internal, "the device has no reorder between two layouts of state");
   }
-  Refresh(const Refresh&) = delete;
-  Refresh& operator=(const Refresh&) = delete;
+  Reordering(const Reordering&) = delete;
+  Reordering& operator=(const Reordering&) = delete;
 
   std::size_t copy_bytes() const { return layout_.bytes(to_); }
   const KernelPlan& plan() const { return *plan_; }
@@ -80,6 +87,28 @@ class Refresh {
   std::optional<KernelPlan> plan_;
 };
 
+bool lies_row_major(const StateVariable& variable) {
+  return variable.layout.same_places(variable.type.shape, Layout());
+}
+
+/// What the reorders between a variable's layout and the row-major one need.
+struct ExchangeBytes {
+  std::size_t rows = 0, workspace = 0;
+
+  ExchangeBytes(const StateSpec& spec, const Device& device) {
+    for (int i = 0; i < spec.size(); ++i) {
+      const StateVariable& variable = spec[i];
+      if (lies_row_major(variable)) continue;
+      rows = std::max(rows, variable.type.bytes());
+      for (const bool out : {true, false}) {
+        const Reordering reordering(variable.type, out ? variable.layout : Layout(), out ? Layout() : variable.layout,
+                                    variable.type.dtype, std::string(device.name()), device.threads());
+        workspace = std::max(workspace, reordering.plan().workspace_bytes);
+      }
+    }
+  }
+};
+
 }  // namespace
 
 void* StateStore::address(int state) {
@@ -94,7 +123,10 @@ void* StateStore::address(int state) {
 }
 
 void StateStore::reserve() {
-  for (int state = 0; state < spec_.size(); ++state) address(state);
+  for (int state = 0; state < spec_.size(); ++state) {
+    address(state);
+    if (!lies_row_major(spec_[state])) exchange(state);
+  }
 }
 
 void StateStore::adopt(int state, void* memory) {
@@ -136,8 +168,44 @@ void StateStore::initialise(int state, std::uint64_t seed) {
   write(state, bytes.data());
 }
 
+StateStore::Exchange& StateStore::exchange(int state) {
+  const auto [found, added] = exchanges_.try_emplace(state);
+  Exchange& exchange = found->second;
+  if (!added) return exchange;
+  const StateVariable& variable = spec_[state];
+  const auto reorder = [&](const Layout& from, const Layout& to) {
+    return Reordering(variable.type, from, to, variable.type.dtype, std::string(device_.name()), device_.threads())
+        .prepare();
+  };
+  exchange.to_rows = reorder(variable.layout, Layout());
+  exchange.from_rows = reorder(Layout(), variable.layout);
+  if (!rows_.data()) {
+    const ExchangeBytes bytes(spec_, device_);
+    rows_ = Buffer(device_, bytes.rows);
+    rows_workspace_ = Buffer(device_, bytes.workspace);
+  }
+  exchange.placed = address(state);
+  exchange.rows = rows_.data();
+  return exchange;
+}
+
+void StateStore::reorder(Launch& launch, void* const* from, void* const* to) {
+  device_.launch_held();
+  launch.run({.inputs = from, .outputs = to, .workspace = rows_workspace_.data(), .stream = device_.stream()});
+}
+
+std::size_t StateStore::exchange_bytes(const StateSpec& spec, const Device& device) {
+  const ExchangeBytes bytes(spec, device);
+  return bytes.rows + bytes.workspace;
+}
+
 void StateStore::read(int state, void* host) const {
-  device_.download(host, const_cast<StateStore*>(this)->address(state), spec_[state].type.bytes());
+  auto& self = const_cast<StateStore&>(*this);  // memory is taken when it is first asked for
+  const std::size_t bytes = spec_[state].type.bytes();
+  if (lies_row_major(spec_[state])) return device_.download(host, self.address(state), bytes);
+  Exchange& exchange = self.exchange(state);
+  self.reorder(*exchange.to_rows, &exchange.placed, &exchange.rows);
+  device_.download(host, exchange.rows, bytes);
 }
 
 std::vector<float> StateStore::floats(std::string_view name) const {
@@ -149,7 +217,14 @@ std::vector<float> StateStore::floats(std::string_view name) const {
 }
 
 void StateStore::write(int state, const void* host) {
-  device_.upload(address(state), host, spec_[state].type.bytes());
+  const std::size_t bytes = spec_[state].type.bytes();
+  if (lies_row_major(spec_[state])) {
+    device_.upload(address(state), host, bytes);
+  } else {
+    Exchange& exchange = this->exchange(state);
+    device_.upload(exchange.rows, host, bytes);
+    reorder(*exchange.from_rows, &exchange.rows, &exchange.placed);
+  }
   mark_stale(root_of(state));
 }
 
@@ -157,7 +232,7 @@ std::size_t StateStore::bytes() const {
   std::size_t total = 0;
   for (const auto& [root, buffer] : memory_) total += buffer.bytes();
   for (const auto& copy : copies_) total += copy->memory.bytes();
-  return total;
+  return total + rows_.bytes() + rows_workspace_.bytes();
 }
 
 StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layout, DType dtype,
@@ -165,7 +240,7 @@ StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layou
   for (const auto& copy : copies_) {
     if (copy->state == state && copy->layout == layout && copy->dtype == dtype) return *copy;
   }
-  const Refresh refresh(spec_[state].type, layout, dtype, device_name, threads);
+  const Reordering refresh(spec_[state].type, spec_[state].layout, layout, dtype, device_name, threads);
   auto copy = std::make_unique<WorkingCopy>();
   copy->state = state;
   copy->layout = layout;
@@ -177,9 +252,9 @@ StateStore::WorkingCopy& StateStore::working_copy(int state, const Layout& layou
   return *copies_.back();
 }
 
-std::size_t StateStore::working_copy_bytes(const TensorType& type, const Layout& layout, DType dtype,
+std::size_t StateStore::working_copy_bytes(const StateVariable& variable, const Layout& layout, DType dtype,
                                            const std::string& device_name, int threads) {
-  const Refresh refresh(type, layout, dtype, device_name, threads);
+  const Reordering refresh(variable.type, variable.layout, layout, dtype, device_name, threads);
   return refresh.copy_bytes() + refresh.plan().workspace_bytes;
 }
 

@@ -31,6 +31,7 @@ class StateStore {
   /// Fills one variable with its Init.
   void initialise(int state, std::uint64_t seed);
 
+  /// Row-major on the host, whatever the layout on the device.
   void read(int state, void* host) const;
   void write(int state, const void* host);
   template <typename T>
@@ -61,20 +62,33 @@ class StateStore {
   /// The working copy of that variable, layout and element type, made and stale if new.
   WorkingCopy& working_copy(int state, const Layout& layout, DType dtype, const std::string& device_name, int threads);
   /// Bytes that a working copy of a variable takes, with what refreshing it needs.
-  static std::size_t working_copy_bytes(const TensorType& type, const Layout& layout, DType dtype,
+  static std::size_t working_copy_bytes(const StateVariable& variable, const Layout& layout, DType dtype,
                                         const std::string& device_name, int threads);
+  /// Bytes that reading and writing takes where variables do not lie row-major on the device.
+  static std::size_t exchange_bytes(const StateSpec& spec, const Device& device);
   /// After variables were written from outside (initialisation, a checkpoint, another program).
   void mark_stale(int root);
   void refresh(WorkingCopy& copy);
 
  private:
+  /// The reorders between a variable's layout and `rows_`. The addresses are kept so that launch arguments stay.
+  struct Exchange {
+    std::unique_ptr<Launch> to_rows, from_rows;
+    void* placed = nullptr;
+    void* rows = nullptr;
+  };
   int root_of(int state) const { return spec_[state].root < 0 ? state : spec_[state].root; }
+  Exchange& exchange(int state);
+  void reorder(Launch& launch, void* const* from, void* const* to);
 
   Device& device_;
   const StateSpec& spec_;
   std::map<int, Buffer> memory_;  // by root
   std::map<int, void*> adopted_;  // by root
   std::vector<std::unique_ptr<WorkingCopy>> copies_;
+  std::map<int, Exchange> exchanges_;
+  Buffer rows_;  // a variable in row-major order, on its way from or to the host
+  Buffer rows_workspace_;
 };
 
 }  // namespace trainctl

@@ -1,6 +1,7 @@
 #include "train/memory_plan.h"
 
 #include <algorithm>
+#include <functional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "base/byte_count.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "program/place_states.h"
 #include "program/scalars.h"
 #include "program/state_store.h"
 #include "program/tune.h"
@@ -27,6 +29,12 @@ std::size_t whole_bytes(const Blueprint& blueprint) {
     if (!blueprint.placement(split).streams()) bytes += blueprint.data(split).bytes();
   }
   return bytes;
+}
+
+std::vector<std::reference_wrapper<const Plan>> plans_of(const Plans& plans) {
+  std::vector<std::reference_wrapper<const Plan>> all;
+  for (const auto& [key, plan] : plans) all.emplace_back(plan);
+  return all;
 }
 
 }  // namespace
@@ -54,10 +62,11 @@ MemoryPlan plan_memory(const Blueprint& blueprint, const Plans& plans, const Dev
       const std::tuple copy{storage.state, storage.layout, storage.dtype};
       if (std::ranges::find(copies, copy) != copies.end()) continue;
       copies.push_back(copy);
-      memory.copies += StateStore::working_copy_bytes(spec[storage.state].type, storage.layout, storage.dtype,
+      memory.copies += StateStore::working_copy_bytes(spec[storage.state], storage.layout, storage.dtype,
                                                       plan.options.device, plan.options.threads);
     }
   }
+  memory.copies += StateStore::exchange_bytes(spec, device);
   memory.scalars = ScalarRow::memory_bytes(device);
   for (const std::string& split : blueprint.splits()) {
     const Placement& placement = blueprint.placement(split);
@@ -106,6 +115,8 @@ PreparedBlueprint prepare_blueprint(ExperimentSpec& spec, const DataInfos& data,
   while (true) {
     prepared.blueprint = std::make_unique<Blueprint>(spec, data, answers, place_data(spec.data, data, room));
     prepared.plans = plan_all(*prepared.blueprint, device, prepared.choices);
+    if (place_states(prepared.blueprint->state(), plans_of(prepared.plans)))
+      prepared.plans = plan_all(*prepared.blueprint, device, prepared.choices);
     if (!own) return prepared;
     const MemoryPlan memory = plan_memory(*prepared.blueprint, prepared.plans, device);
     if (memory.total() <= own->free) return prepared;

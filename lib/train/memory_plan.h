@@ -17,7 +17,7 @@ namespace trainctl {
 struct MemoryPlan {
   std::size_t data = 0;       ///< samples and their order, or places for batches
   std::size_t state = 0;      ///< all other state
-  std::size_t copies = 0;     ///< working copies of state, and what refreshing them needs
+  std::size_t copies = 0;     ///< working copies of state, and what reorders of state need
   std::size_t constants = 0;  ///< of all programs
   std::size_t scalars = 0;
   std::size_t arena = 0;  ///< of the largest program

@@ -4,8 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <optional>
 
 #include "base/temp_folder.h"
+#include "channels_last_weights.h"
 #include "cuda.h"
 #include "schema/resolve.h"
 #include "source_dir.h"
@@ -15,6 +17,11 @@
 using namespace trainctl;
 
 namespace {
+
+const RegisterKernel<test::ChannelsLastWeights> channels_last[] = {
+    {"conv2d", "cpu", priority::specialised + 50, "channels_last_weights"},
+    {"conv2d_backward_data", "cpu", priority::specialised + 50, "channels_last_weights"},
+    {"conv2d_backward_weights", "cpu", priority::specialised + 50, "channels_last_weights"}};
 
 const std::filesystem::path golden = test::source_dir() / "tests" / "golden";
 
@@ -40,14 +47,28 @@ struct Trained {
   Placements placements;
   std::string graph_hash;
   std::vector<float> weights;
+  int weight_reorders = 0;  ///< from row-major to channels-last and back, in all programs that train
 };
+
+int weight_reorders(const Plans& plans) {
+  int count = 0;
+  for (const auto& [key, plan] : plans) {
+    for (const PlannedStep& step : plan.steps) {
+      if (step.op->name() != "reorder" || key.phase == Phase::evaluate) continue;
+      const Layout &from = plan.tensors[step.inputs[0]].layout, &to = plan.tensors[step.outputs[0]].layout;
+      count += (from.row_major() && to.tag() == "acdb") || (from.tag() == "acdb" && to.row_major());
+    }
+  }
+  return count;
+}
 
 /// Trains to the end, with all that `reserve` takes taken before.
 Trained train(Device& device, ExperimentSpec spec) {
   const testing::TempFolder folder;
   PreparedBlueprint prepared = prepare_blueprint(spec, data_of(spec), device);
-  Trained result{
-      .memory = {}, .reserved = 0, .placements = {}, .graph_hash = prepared.blueprint->graph_hash(), .weights = {}};
+  Trained result;
+  result.graph_hash = prepared.blueprint->graph_hash();
+  result.weight_reorders = weight_reorders(prepared.plans);
   for (const std::string& split : prepared.blueprint->splits())
     result.placements[split] = prepared.blueprint->placement(split);
   try_alternatives(prepared, device);
@@ -182,6 +203,29 @@ TEST_CASE("what does not fit beside the programs is brought batch by batch, with
     ExperimentSpec spec = spec_of(name, averages);
     CHECK_THROWS_WITH_AS(prepare_blueprint(spec, data_of(spec), gpu), doctest::Contains("the plan takes"), Error);
     CHECK(gpu.peak_bytes() == 0);
+  }
+}
+
+TEST_CASE("weights lie as convolutions take them, with the same bits, in the memory that is planned") {
+  const std::vector<std::string> averages{"averages={ema: {warmup: true}}", "trainer.evaluate=ema"};
+  const std::vector<std::string> accumulation{"trainer.accumulate=3", "trainer.clip_grad_value=0.01"};
+  for (const auto& more : {std::vector<std::string>(), averages, accumulation}) {
+    for (const char* name : {"cnn_adam", "resnet_momentum"}) {
+      CAPTURE(name);
+      CAPTURE(more.size());
+      const auto weights = [&](bool last, int* reorders) {
+        std::optional<test::ChannelsLastWeights::SwitchedOn> on;
+        if (last) on.emplace();
+        toy::Gpu gpu({.threads = 2, .deferred = false});
+        const Trained run = train(gpu, spec_of(name, more));
+        CHECK(gpu.peak_bytes() == run.memory.total());
+        *reorders = run.weight_reorders;
+        return run.weights;
+      };
+      int before = 0, after = 0;
+      CHECK(weights(true, &after) == weights(false, &before));
+      CHECK(after == 0);
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include "device/kernel.h"
 #include "kernels/cuda/cudnn.h"
 #include "ops/conv2d.h"
+#include "program/place_states.h"
 #include "program/plan.h"
 #include "schema/resolve.h"
 #include "source_dir.h"
@@ -64,15 +65,11 @@ std::string text_of(const Plan& plan, const PlannedStep& step) {
   return text + " -> " + plan.tensors[step.outputs[0]].type.text();
 }
 
-/// Whether a reorder moves what has to be moved: parameters and their gradients, the images of the data set, which lie
-/// row by row, and what is flattened, channel by channel.
+/// Whether a reorder does what has to be done: casts parameters, and moves the images of the data set, which lie row by
+/// row, and what is flattened, channel by channel.
 bool is_needed(const Plan& plan, const PlannedStep& reorder) {
   const PlacedTensor &from = plan.tensors[reorder.inputs[0]], &to = plan.tensors[reorder.outputs[0]];
-  const auto is_state = [&](const PlacedTensor& tensor) {
-    const Storage& storage = plan.storages[tensor.storage];
-    return storage.kind == Storage::Kind::state || storage.name.starts_with("pack of");
-  };
-  if (is_state(from) || is_state(to)) return true;
+  if (from.layout.same_places(from.type.shape, to.layout)) return true;
   const bool flattened = from.type.shape == Shape{128, 64, 7, 7};
   return flattened || from.type.shape[1] == 3;
 }
@@ -84,7 +81,7 @@ void check_program(const Plan& plan, Precision precision, std::map<std::string, 
     CAPTURE(text);
     if (step.op->name() == "reorder") {
       INFO(plan.storages[plan.tensors[step.inputs[0]].storage].name);
-      CHECK_MESSAGE(is_needed(plan, step), "an activation is reordered");
+      CHECK_MESSAGE(is_needed(plan, step), "what lies as it is read is reordered");
     }
     if (!is_convolution(step)) continue;
     table[text] = fmt::format("{} {}", step.kernel->name, step.plan.implementation);
@@ -108,11 +105,19 @@ void check_work(const std::string& work, Precision precision, std::int64_t batch
   ExperimentSpec spec = parse<ExperimentSpec>(load_spec(config, {.set = std::move(set), .unset = {}}));
   spec.trainer.precision = precision;
   Blueprint blueprint(spec, {{"train", spec.data.train.dataset->describe()}});
+  const auto plan_all = [&] {
+    std::vector<Plan> plans;
+    for (const ProgramKey& key : blueprint.programs())
+      plans.push_back(plan_program(*blueprint.build(key), options_for(precision)));
+    return plans;
+  };
+  std::vector<Plan> plans = plan_all();
+  const std::size_t before = plans[0].steps.size();
+  if (place_states(blueprint.state(), {plans.begin(), plans.end()})) plans = plan_all();
+  MESSAGE(work, " ", name_of(precision), ": ", plans[0].steps.size(), " launches; ", before,
+          " if all weights lay row-major");
   std::map<std::string, std::string> table;
-  for (const ProgramKey& key : blueprint.programs()) {
-    const auto graph = blueprint.build(key);
-    check_program(plan_program(*graph, options_for(precision)), precision, table);
-  }
+  for (const Plan& plan : plans) check_program(plan, precision, table);
   CHECK(!table.empty());
   for (const auto& [text, implementation] : table)
     MESSAGE(work, " ", name_of(precision), ": ", text, ": ", implementation);
