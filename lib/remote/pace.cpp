@@ -15,7 +15,8 @@
 namespace trainctl {
 namespace {
 
-constexpr double window_s = 0.05;        // of work, between two looks
+constexpr double window_s = 0.05;        // of work, between two looks; or
+constexpr double looks_apart = 50.0;     // so many times what a look takes, where there are many threads
 constexpr double longest_pause_s = 1.0;  // a server shall not take the connection for dead
 constexpr double shortest_rest_s = 0.2;  // from which on it tells what is usual
 constexpr double learning_s = 5.0;       // in which what is usual is learnt anew
@@ -55,12 +56,13 @@ Pace::~Pace() {
 }
 
 Pace::Window Pace::pass() {
-  const double now_s = clock_.now_s(), waited_s = clock_.waited_s();
+  const double begin_s = clock_.now_s(), waited_s = clock_.waited_s(), now_s = clock_.now_s();
+  look_s_ = now_s - begin_s;
   return {now_s - std::exchange(at_s_, now_s), waited_s - std::exchange(waited_at_s_, waited_s)};
 }
 
 void Pace::charge(const Window& window) {
-  debt_ += window.waited - (usual_ + share) * window.seconds;
+  debt_ += window.waited - (usual_ + allowed()) * window.seconds;
   debt_ = std::max(debt_, -most_credit_s);
 }
 
@@ -84,14 +86,15 @@ void Pace::rest() {
 
 void Pace::keep() {
   Pace* pace = of_this_thread;
-  if (!pace || !pace->working_ || pace->clock_.now_s() - pace->at_s_ < window_s) return;
+  if (!pace || !pace->working_ || pace->clock_.now_s() - pace->at_s_ < std::max(window_s, looks_apart * pace->look_s_))
+    return;
   pace->charge(pace->pass());
   pace->pause();
 }
 
 void Pace::pause() {
   while (debt_ > 0.0) {
-    const double half_s = std::clamp(debt_ / share, shortest_rest_s, longest_pause_s) / 2.0;
+    const double half_s = std::clamp(debt_ / allowed(), shortest_rest_s, longest_pause_s) / 2.0;
     // What a server still has to do for the thread is done in the first half.
     clock_.sleep_s(half_s);
     const Window first = pass();
@@ -99,7 +102,7 @@ void Pace::pause() {
     clock_.sleep_s(half_s);
     const Window second = pass();
     learn(second);
-    debt_ = std::max(debt_ - share * second.seconds, -most_credit_s);
+    debt_ = std::max(debt_ - allowed() * second.seconds, -most_credit_s);
     if (first.seconds < 0.9 * half_s || second.seconds < 0.9 * half_s) return;
   }
 }

@@ -20,11 +20,12 @@ class CoreWaits {
 
 /// Bounds what the work of a thread costs the other threads of its process. A thread that yields to all others still
 /// takes cores from them now and then, and so does a server on the same machine that works for it. What they wait for
-/// cores beyond what is usual while the thread rests is kept below `share` of the time, by pauses. One for a thread, in
-/// whose functions keep() is then called between pieces of work.
+/// cores beyond what is usual while the thread rests is kept below `share` of the time and a twentieth of that, by
+/// pauses. One for a thread, in whose functions keep() is then called between pieces of work.
 class Pace {
  public:
-  static constexpr double share = 0.004;
+  /// Caches that grow cold and memory that is busy cost several times as much more, in proportion.
+  static constexpr double share = 0.001;
 
   /// Where time comes from, for tests.
   struct Clock {
@@ -50,6 +51,8 @@ class Pace {
   struct Window {
     double seconds = 0.0, waited = 0.0;
   };
+  /// Seconds in each second that the thread may cost.
+  double allowed() const { return share + usual_ / 20.0; }
   /// What passed since the last call.
   Window pass();
   void charge(const Window& window);
@@ -59,9 +62,10 @@ class Pace {
   Clock clock_;
   bool working_ = false;
   double at_s_ = 0.0, waited_at_s_ = 0.0;
-  double usual_ = 0.0;  ///< seconds waited in each second at rest
-  bool known_ = false;  ///< that is
-  double debt_ = 0.0;   ///< seconds that were waited for too much; below 0: that may be
+  double look_s_ = 0.0;  ///< what looking at the threads took
+  double usual_ = 0.0;   ///< seconds waited in each second at rest
+  bool known_ = false;   ///< that is
+  double debt_ = 0.0;    ///< seconds that were waited for too much; below 0: that may be
 };
 
 }  // namespace trainctl

@@ -78,9 +78,10 @@ TEST_CASE("work that costs others time is held up until it costs little") {
       machine.sleep(5.0);
       pace.begin();
       const double worked = machine.keep_busy(600.0);
-      CHECK(machine.excess() < 1.5 * Pace::share * machine.now);
-      CHECK(worked > 0.1 * Pace::share / machine.cost * machine.now);
-      if (late_s == 0.0) CHECK(worked > 0.9 * Pace::share / machine.cost * 600.0);
+      const double allowed = Pace::share + usual / 20.0;
+      CHECK(machine.excess() < 1.5 * allowed * machine.now);
+      CHECK(worked > 0.1 * allowed / machine.cost * machine.now);
+      if (late_s == 0.0) CHECK(worked > 0.9 * allowed / machine.cost * 600.0);
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -74,6 +75,17 @@ bool is_needed(const Plan& plan, const PlannedStep& reorder) {
   return flattened || from.type.shape[1] == 3;
 }
 
+/// Launches of which each waits for the one before.
+int longest_chain(const Plan& plan) {
+  std::vector<int> length;
+  for (const PlannedStep& step : plan.steps) {
+    int before = 0;
+    for (const int earlier : step.after) before = std::max(before, length[static_cast<std::size_t>(earlier)]);
+    length.push_back(before + 1);
+  }
+  return length.empty() ? 0 : *std::ranges::max_element(length);
+}
+
 /// Checks every convolution of a program, and that activations are not reordered.
 void check_program(const Plan& plan, Precision precision, std::map<std::string, std::string>& table) {
   for (const PlannedStep& step : plan.steps) {
@@ -114,8 +126,8 @@ void check_work(const std::string& work, Precision precision, std::int64_t batch
   std::vector<Plan> plans = plan_all();
   const std::size_t before = plans[0].steps.size();
   if (place_states(blueprint.state(), {plans.begin(), plans.end()})) plans = plan_all();
-  MESSAGE(work, " ", name_of(precision), ": ", plans[0].steps.size(), " launches; ", before,
-          " if all weights lay row-major");
+  MESSAGE(work, " ", name_of(precision), ": ", plans[0].steps.size(), " launches, ", longest_chain(plans[0]),
+          " in a row; ", before, " if all weights lay row-major");
   std::map<std::string, std::string> table;
   for (const Plan& plan : plans) check_program(plan, precision, table);
   CHECK(!table.empty());
