@@ -18,6 +18,7 @@ namespace {
 constexpr double window_s = 0.05;        // of work, between two looks; or
 constexpr double looks_apart = 50.0;     // so many times what a look takes, where there are many threads
 constexpr double longest_pause_s = 1.0;  // a server shall not take the connection for dead
+constexpr double settling_s = 0.5;       // a server may still work for the thread so long after it
 constexpr double shortest_rest_s = 0.2;  // from which on it tells what is usual
 constexpr double learning_s = 5.0;       // in which what is usual is learnt anew
 constexpr double most_credit_s = 0.1;
@@ -67,15 +68,14 @@ void Pace::charge(const Window& window) {
 }
 
 void Pace::learn(const Window& window) {
-  if (window.seconds < shortest_rest_s / 2.0) return;
+  if (window.seconds < shortest_rest_s) return;
   const double rate = window.waited / window.seconds;
   usual_ += (rate - usual_) * (known_ ? std::min(1.0, window.seconds / learning_s) : 1.0);
   known_ = true;
 }
 
 void Pace::begin() {
-  const Window window = pass();
-  if (window.seconds >= shortest_rest_s) learn(window);
+  learn(pass());
   working_ = true;
 }
 
@@ -94,16 +94,18 @@ void Pace::keep() {
 
 void Pace::pause() {
   while (debt_ > 0.0) {
-    const double half_s = std::clamp(debt_ / allowed(), shortest_rest_s, longest_pause_s) / 2.0;
-    // What a server still has to do for the thread is done in the first half.
-    clock_.sleep_s(half_s);
+    const double pause_s = std::clamp(debt_ / allowed(), shortest_rest_s, longest_pause_s);
+    const double settling = std::min(pause_s, settling_s);
+    clock_.sleep_s(settling);
     const Window first = pass();
     charge(first);
-    clock_.sleep_s(half_s);
+    if (first.seconds < 0.9 * settling) return;  // woken
+    if (pause_s - settling < shortest_rest_s) continue;
+    clock_.sleep_s(pause_s - settling);
     const Window second = pass();
     learn(second);
     debt_ = std::max(debt_ - allowed() * second.seconds, -most_credit_s);
-    if (first.seconds < 0.9 * half_s || second.seconds < 0.9 * half_s) return;
+    if (second.seconds < 0.9 * (pause_s - settling)) return;
   }
 }
 
