@@ -26,8 +26,7 @@ if(TRAINCTL_CUDA AND NOT TRAINCTL_CUDA STREQUAL "OFF")
     if(CCACHE AND NOT CMAKE_CUDA_COMPILER_LAUNCHER)
       set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
     endif()
-    # All from the source as sm_80 sees it: compiled once, the code for sm_90 is the same as from its own, and so is the
-    # PTX for what comes later.
+    # All from the source as sm_80 sees it, compiled once: nothing in it is for sm_90 alone.
     set(TRAINCTL_CUDA_CODE sm_80,sm_90,compute_80 CACHE STRING "What the CUDA module is compiled for")
     set(CMAKE_CUDA_ARCHITECTURES OFF)
     enable_language(CUDA)

@@ -102,7 +102,8 @@ bool Mirror::is_to_leave() {
 
 void Mirror::note_failure(const std::string& what, bool definite) {
   if (!failing_)
-    log::warn("{}: not copied for now: {}; training goes on, and copying is tried again", url_, what);
+    log::warn("{}: not copied for now: {}; {}copying is tried again", url_, what,
+              background_ && !is_to_leave() ? "training goes on, and " : "");
   else if (what != failure_)
     log::debug("{}: {}", url_, what);
   failing_ = true;

@@ -2,12 +2,10 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/file.h"
@@ -64,11 +62,14 @@ class FakeStore final : public ObjectStore {
     objects.erase(std::string(key));
     calls.push_back("remove " + name(key));
   }
-  void cancel() override { cancelled = true; }
+  void cancel() override {
+    cancelled = true;
+    cancelled.notify_all();
+  }
 
   /// Waits until something is asked for that never comes, as an unreachable server would have it.
   void hang() const {
-    while (!cancelled) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    cancelled.wait(false);
     throw RemoteError(RemoteError::Cause::cancelled, "cancelled");
   }
 
