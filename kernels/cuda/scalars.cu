@@ -1,6 +1,7 @@
 // Ops on scalars: increment, reciprocal, is_finite; and accumulate, whose operands mostly are.
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/cuda/runtime.h"
 #include "ops/metric.h"
@@ -58,6 +59,21 @@ __global__ void is_finite_kernel(const __grid_constant__ Scalars scalars, std::i
   if (threadIdx.x == 0) *y = finite;
 }
 
+/// Sums of one number each, of a launch, one to a thread.
+struct Sums {
+  static constexpr int most = 64;
+  const double* total[most];
+  const void* value[most];
+  double* y[most];
+  double factor[most];
+  DType types[most];
+};
+
+__global__ void sums_kernel(const __grid_constant__ Sums sums) {
+  const auto k = threadIdx.x;
+  *sums.y[k] = *sums.total[k] + sums.factor[k] * number(sums.types[k], sums.value[k]);
+}
+
 __global__ void accumulate_kernel(std::int64_t count, const double* total, const void* value, DType type, double factor,
                                   double* y) {
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
@@ -68,7 +84,7 @@ __global__ void accumulate_kernel(std::int64_t count, const double* total, const
 std::optional<KernelPlan> plan_scalars(const KernelRequest& request) {
   if (request.inputs.size() > Scalars::most) return std::nullopt;
   for (const TensorType* type : request.inputs) {
-    if (type && type->elements() != 1 && request.op != "accumulate") return std::nullopt;
+    if (type && type->elements() != 1) return std::nullopt;
   }
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
   if (request.op != "is_finite") plan.in_place = {{0, 0}};
@@ -87,10 +103,22 @@ std::unique_ptr<Launch> prepare_increment(const KernelRequest& request, const Ke
   });
 }
 
-std::optional<KernelPlan> plan_increment(const KernelRequest& request) {
+/// Each result may take its first operand's place.
+KernelPlan plan_each_in_place(const KernelRequest& request) {
   KernelPlan plan = KernelPlan::row_major(request, "cuda");
-  for (int k = 0; k < static_cast<int>(request.inputs.size()); ++k) plan.in_place.emplace_back(k, k);
+  for (int k = 0; k < static_cast<int>(request.outputs.size()); ++k) plan.in_place.emplace_back(k, k);
   return plan;
+}
+
+std::optional<KernelPlan> plan_increment(const KernelRequest& request) {
+  return plan_each_in_place(request);
+}
+
+/// Several go into a launch where each is one number.
+std::optional<KernelPlan> plan_accumulate(const KernelRequest& request) {
+  const bool numbers = std::ranges::all_of(request.outputs, [](const TensorType& y) { return y.elements() == 1; });
+  if (request.outputs.size() > 1 && !numbers) return std::nullopt;
+  return plan_each_in_place(request);
 }
 
 std::unique_ptr<Launch> prepare_reciprocal(const KernelRequest&, const KernelPlan&) {
@@ -109,8 +137,30 @@ std::unique_ptr<Launch> prepare_is_finite(const KernelRequest& request, const Ke
   });
 }
 
+std::unique_ptr<Launch> prepare_sums(const KernelRequest& request) {
+  std::vector<DType> types;
+  for (const TensorType* type : request.inputs) types.push_back(type->dtype);
+  const std::vector<double>& factors = as<AccumulateAttributes>(*request.attributes).factors;
+  return make_launch([factors, types](const LaunchArguments& a) {
+    const auto all = static_cast<int>(factors.size());
+    for (int first = 0; first < all; first += Sums::most) {
+      Sums sums{};
+      const int count = std::min(Sums::most, all - first);
+      for (int k = 0; k < count; ++k) {
+        sums.total[k] = in<double>(a, first + k);
+        sums.value[k] = in<void>(a, all + first + k);
+        sums.y[k] = out<double>(a, first + k);
+        sums.factor[k] = factors[first + k];
+        sums.types[k] = types[all + first + k];
+      }
+      sums_kernel<<<1, static_cast<unsigned>(count), 0, stream_of(a)>>>(sums);
+    }
+  });
+}
+
 std::unique_ptr<Launch> prepare_accumulate(const KernelRequest& request, const KernelPlan&) {
-  const double factor = as<AccumulateAttributes>(*request.attributes).factor;
+  if (request.outputs.size() > 1) return prepare_sums(request);
+  const double factor = as<AccumulateAttributes>(*request.attributes).factors[0];
   const DType type = request.inputs[1]->dtype;
   const std::int64_t count = request.outputs[0].elements();
   const int threads = count == 1 ? 1 : 256;
@@ -124,7 +174,7 @@ const RegisterCuda registered[] = {
     {"increment", plan_increment, prepare_increment},
     {"reciprocal", plan_scalars, prepare_reciprocal},
     {"is_finite", plan_scalars, prepare_is_finite},
-    {"accumulate", plan_scalars, prepare_accumulate},
+    {"accumulate", plan_accumulate, prepare_accumulate},
 };
 
 }  // namespace

@@ -208,18 +208,24 @@ class IsFinite final : public Op {
   }
 };
 
-/// a or b, as the flag says
+/// All a or all b, as the flag says
 class Select final : public Op {
  public:
   std::string_view name() const override { return "select"; }
   Types infer(const Attributes&, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 3, 3);
+    const std::size_t count = std::max<std::size_t>(inputs.size() / 2, 1);
+    expect_operands(name(), inputs, 1 + 2 * count, 1 + 2 * count);
     expect_scalar(name(), inputs[0], DType::i32);
-    expect_same_type(name(), *inputs[1], *inputs[2]);
-    return {*inputs[1]};
+    Types outputs;
+    for (std::size_t k = 1; k <= count; ++k) {
+      expect_same_type(name(), *inputs[k], *inputs[count + k]);
+      outputs.push_back(*inputs[k]);
+    }
+    return outputs;
   }
   void reference(const Attributes&, RefInputs inputs, RefOutputs outputs) const override {
-    outputs[0].data = inputs[(*inputs[0])[0] != 0.0 ? 1 : 2]->data;
+    const std::size_t first = (*inputs[0])[0] != 0.0 ? 1 : 1 + outputs.size();
+    for (std::size_t k = 0; k < outputs.size(); ++k) outputs[k].data = inputs[first + k]->data;
   }
 };
 

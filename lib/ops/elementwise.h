@@ -23,7 +23,8 @@ struct AddAttributes final : Attributes {
 /// "increment": (n_1 i64, ...) -> n_1 + 1, ...
 /// "reciprocal": (s f32 scalar) -> 1 / s. No gradient flows through it: it is for numbers that a policy drives.
 /// "is_finite": (scalars of f32 or f64...) -> i32 1 if all are finite, else 0.
-/// "select": (flag i32 scalar, a, b of a's type) -> a where the flag is not 0, else b, to the bit.
+/// "select": (flag i32 scalar, a_1, ..., a_n, b_1, ..., b_n, each of its a's type) -> all a if the flag is not 0, else
+/// all b, to the bit.
 /// "clamp": (x) -> min(max(x, -limit), limit); limit is an f32 scalar input: (x, limit).
 
 /// "power": (x) -> x^exponent where x > 0, else 0: negative exponents and fractions of them stay finite.

@@ -1,5 +1,7 @@
 #include "ops/metric.h"
 
+#include <fmt/ranges.h>
+
 #include <cmath>
 
 #include "ops/support.h"
@@ -7,7 +9,7 @@
 namespace trainctl {
 
 std::string AccumulateAttributes::text() const {
-  return fmt::format("factor={}", factor);
+  return fmt::format("factor={}", fmt::join(factors, ","));
 }
 
 namespace {
@@ -69,15 +71,23 @@ class AbsoluteErrorSum final : public Op {
 class Accumulate final : public Op {
  public:
   std::string_view name() const override { return "accumulate"; }
-  Types infer(const Attributes&, InputTypes inputs) const override {
-    expect_operands(name(), inputs, 2, 2);
-    require(inputs[0]->dtype == DType::f64 && inputs[0]->shape == inputs[1]->shape,
-            "accumulate needs a total in f64 and values of its shape");
-    return {*inputs[0]};
+  Types infer(const Attributes& attributes, InputTypes inputs) const override {
+    const std::size_t count = as<AccumulateAttributes>(attributes).count();
+    expect_operands(name(), inputs, 2 * count, 2 * count);
+    Types outputs;
+    for (std::size_t k = 0; k < count; ++k) {
+      require(inputs[k]->dtype == DType::f64 && inputs[k]->shape == inputs[count + k]->shape,
+              "accumulate needs totals in f64 and values of their shapes");
+      outputs.push_back(*inputs[k]);
+    }
+    return outputs;
   }
   void reference(const Attributes& attributes, RefInputs inputs, RefOutputs outputs) const override {
-    const double factor = as<AccumulateAttributes>(attributes).factor;
-    for (std::int64_t i = 0; i < outputs[0].size(); ++i) outputs[0][i] = (*inputs[0])[i] + factor * (*inputs[1])[i];
+    const std::vector<double>& factors = as<AccumulateAttributes>(attributes).factors;
+    for (std::size_t k = 0; k < factors.size(); ++k) {
+      const RefTensor &total = *inputs[k], &value = *inputs[factors.size() + k];
+      for (std::int64_t i = 0; i < total.size(); ++i) outputs[k][i] = total[i] + factors[k] * value[i];
+    }
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "device/attributes.h"
 
@@ -20,10 +21,12 @@ struct CountCorrectAttributes final : Attributes {
 /// "absolute_error_sum": (prediction, target, both f32) -> f64 scalar: sum of |p - t| over all elements, in a fixed
 /// order.
 
-/// "accumulate": (total f64, value of its shape, f32, f64, i32 or i64) -> total + factor * value, f64.
+/// "accumulate": (total_1, ..., total_n, all f64, value_1, ..., value_n, of their shapes, f32, f64, i32 or i64)
+///   -> total_k + factor_k * value_k, f64, for each k.
 struct AccumulateAttributes final : Attributes {
-  double factor = 1.0;
-  explicit AccumulateAttributes(double f) : factor(f) {}
+  std::vector<double> factors;
+  explicit AccumulateAttributes(double factor) : factors{factor} {}
+  std::size_t count() const { return factors.size(); }
   std::string text() const override;
 };
 

@@ -6,7 +6,7 @@
 namespace trainctl::test {
 namespace {
 
-/// Which operands of an op are activations.
+/// Which operands of an op are activations or scores made of them.
 const std::map<std::string_view, std::vector<std::size_t>>& activation_operands() {
   static const std::map<std::string_view, std::vector<std::size_t>> table{
       {"activation", {0}},
@@ -43,6 +43,11 @@ const std::map<std::string_view, std::vector<std::size_t>>& activation_operands(
       {"softmax_backward", {0, 1}},
       {"log_softmax", {0}},
       {"log_softmax_backward", {0, 1}},
+      {"softmax_cross_entropy", {0}},
+      {"softmax_cross_entropy_backward", {0}},
+      {"nll", {0}},
+      {"nll_backward", {0}},
+      {"count_correct", {0}},
   };
   return table;
 }

@@ -18,6 +18,12 @@ OpCase select_without_nan(OpCase op_case) {
   return op_case;
 }
 
+/// A choice between tensors of several types and sizes.
+OpCase chosen(int flag, std::string name) {
+  const std::vector<Operand> each{f32({37}), scalar(3, DType::i64), f32({3, 1030}), f32({0}), scalar(0.5, DType::f64)};
+  return {"select", std::move(name), nullptr, joined({{scalar(flag, DType::i32)}, each, each}), Match::exact};
+}
+
 AttributesPtr add(Activation::Kind kind) {
   return shared(AddAttributes({kind, 0.1}));
 }
@@ -86,6 +92,10 @@ const RegisterCases cases({
     {"select", "integer", nullptr, {scalar(1, DType::i32), scalar(7, DType::i64), scalar(8, DType::i64)}, Match::exact},
     select_without_nan(
         {"select", "keeps out nan", nullptr, {scalar(0, DType::i32), f32({37}), f32({37})}, Match::exact}),
+    chosen(1, "several, the first"),
+    chosen(0, "several, the second"),
+    {"select", "more than go together", nullptr, joined({{scalar(0, DType::i32)}, std::vector<Operand>(300, f32({3}))}),
+     Match::exact},
     {"clamp", "vector", nullptr, {f32({37}, Domain::uniform(-3.0, 3.0)), scalar(1.25)}, Match::exact},
     {"clamp", "large", nullptr, {f32({33, 130}, Domain::uniform(-3.0, 3.0)), scalar(0.5)}, Match::exact},
     with_nan({"clamp", "keeps nan", nullptr, {f32({37}, Domain::uniform(-3.0, 3.0)), scalar(1.25)}, Match::exact}),

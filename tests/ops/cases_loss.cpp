@@ -151,8 +151,9 @@ OpCase with_nan(OpCase op_case) {
   return op_case;
 }
 
-AttributesPtr accumulate(double factor) {
-  AccumulateAttributes attributes(factor);
+AttributesPtr accumulate(std::vector<double> factors) {
+  AccumulateAttributes attributes(1.0);
+  attributes.factors = std::move(factors);
   return shared(attributes);
 }
 
@@ -172,11 +173,22 @@ const RegisterCases metrics({
     with_nan(correct("nan", {60, 10}, {60}, 5)),
     {"absolute_error_sum", "vector", nullptr, {f32({37}), f32({37})}},
     {"absolute_error_sum", "large", nullptr, {f32({130, 33}), f32({130, 33})}},
-    {"accumulate", "f32", accumulate(128.0), {scalar(1e6, DType::f64), scalar(0.3)}},
-    {"accumulate", "f64", accumulate(1.0), {scalar(1e6, DType::f64), scalar(0.3, DType::f64)}},
-    {"accumulate", "counts", accumulate(1.0), {{TensorType{DType::f64, {3, 70}}}, integers(DType::i64, {3, 70}, 0, 9)}},
-    {"accumulate", "i32", accumulate(1.0), {scalar(1e6, DType::f64), scalar(5, DType::i32)}, Match::exact},
-    {"accumulate", "i64", accumulate(1.0), {scalar(1e6, DType::f64), scalar(5, DType::i64)}, Match::exact},
+    {"accumulate", "f32", accumulate({128.0}), {scalar(1e6, DType::f64), scalar(0.3)}},
+    {"accumulate", "f64", accumulate({1.0}), {scalar(1e6, DType::f64), scalar(0.3, DType::f64)}},
+    {"accumulate",
+     "counts",
+     accumulate({1.0}),
+     {{TensorType{DType::f64, {3, 70}}}, integers(DType::i64, {3, 70}, 0, 9)}},
+    {"accumulate", "i32", accumulate({1.0}), {scalar(1e6, DType::f64), scalar(5, DType::i32)}, Match::exact},
+    {"accumulate", "i64", accumulate({1.0}), {scalar(1e6, DType::f64), scalar(5, DType::i64)}, Match::exact},
+    {"accumulate",
+     "several",
+     accumulate({128.0, 1.0, -0.5}),
+     {scalar(1e6, DType::f64), scalar(7, DType::f64), scalar(0.1, DType::f64), scalar(0.3), scalar(5, DType::i64),
+      scalar(0.7, DType::f64)}},
+    {"accumulate", "more than go together", accumulate(std::vector<double>(150, 3.0)),
+     joined({std::vector<Operand>(150, scalar(1e6, DType::f64)), std::vector<Operand>(150, scalar(5, DType::i32))}),
+     Match::exact},
 });
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "ops/image.h"
 #include "ops/linear.h"
 #include "ops/loss.h"
+#include "ops/metric.h"
 #include "ops/norm.h"
 #include "ops/pool2d.h"
 #include "ops/random_bindings.h"
@@ -381,5 +383,84 @@ TEST_CASE("running statistics that do not wait for each other are updated at onc
     track(variance, b, 0.1, 1.0);
     CHECK(check_fusion(net.graph) == 1);
     CHECK(count(net.graph, "moving_average") == 2);
+  }
+}
+
+TEST_CASE("what a step keeps or drops by one flag, and its sums, are each done at once") {
+  Net net;
+  const auto flag = [&](double value) { return net.builder.apply1("is_finite", nullptr, {net.graph.constant(value)}); };
+  const auto choose = [&](const std::string& name, const TensorType& type, Value finite) {
+    const int state = net.builder.buffer(name, type, Init::zeros());
+    const Value next = net.graph.input("next " + name, type);
+    net.graph.update(state, net.builder.apply1("select", nullptr, {finite, next, net.graph.state(state)}));
+  };
+  const auto add_up = [&](const std::string& name, const TensorType& value, double factor) {
+    const int state = net.builder.buffer(name, {DType::f64, value.shape}, Init::zeros());
+    net.graph.update(state, net.builder.apply1("accumulate", std::make_shared<AccumulateAttributes>(factor),
+                                               {net.graph.latest(state), net.graph.input("of " + name, value)}));
+  };
+  net.graph.output("x", net.graph.input("x", {DType::f32, {2}}));
+
+  SUBCASE("the first") {
+    const Value finite = flag(1.0);
+    choose("mean", {DType::f32, {5}}, finite);
+    choose("batches", {DType::i64, {}}, finite);
+    choose("table", {DType::f32, {2, 3}}, finite);
+    CHECK(check_fusion(net.graph) == 2);
+    CHECK(count(net.graph, "select") == 1);
+  }
+  SUBCASE("the second") {
+    const Value finite = flag(HUGE_VAL);
+    choose("mean", {DType::f32, {5}}, finite);
+    choose("table", {DType::f32, {2, 3}}, finite);
+    CHECK(check_fusion(net.graph) == 1);
+  }
+  SUBCASE("not by different flags") {
+    choose("mean", {DType::f32, {5}}, flag(1.0));
+    choose("table", {DType::f32, {2, 3}}, flag(HUGE_VAL));
+    CHECK(check_fusion(net.graph) == 0);
+  }
+  SUBCASE("sums, each with its factor") {
+    add_up("loss", {DType::f32, {}}, 128.0);
+    add_up("counts", {DType::i64, {2, 3}}, 1.0);
+    add_up("correct", {DType::i64, {}}, -0.5);
+    CHECK(check_fusion(net.graph) == 2);
+    CHECK(net.graph.text().find("accumulate[factor=128,1,-0.5]") != std::string::npos);
+  }
+}
+
+TEST_CASE("scores are read, and their gradients given, in bf16") {
+  Net net;
+  const auto cast = [&](Value x, DType to) {
+    return net.builder.apply1("cast", std::make_shared<CastAttributes>(to), {x});
+  };
+  const Value x = net.parameter("x", {6, 4});
+  const Value target = net.graph.input("target", {DType::i64, {6}});
+  const Value scores = cast(cast(x, DType::bf16), DType::f32);
+  const auto learn = [&](Value loss) {
+    net.graph.output("loss", loss);
+    net.graph.output("gradient", net.builder.gradients(loss, net.parameters)[0]);
+  };
+
+  SUBCASE("by the cross-entropy and the accuracy") {
+    net.graph.output(
+        "correct", net.builder.apply1("count_correct", std::make_shared<CountCorrectAttributes>(1), {scores, target}));
+    learn(net.builder.apply("softmax_cross_entropy", nullptr, {scores, target, net.graph.constant(0.1)})[0]);
+    CHECK(check_fusion(net.graph) == 4);   // the loss, its gradient twice (without lse), the accuracy
+    CHECK(count(net.graph, "cast") == 2);  // of x, and of its gradient
+  }
+  SUBCASE("by the negative log-likelihood") {
+    learn(net.builder.apply1("nll", nullptr, {scores, target}));
+    CHECK(check_fusion(net.graph) == 2);
+    CHECK(count(net.graph, "cast") == 2);
+  }
+  SUBCASE("but a gradient that others read stays") {
+    net.graph.output("scores", scores);
+    const Value loss = net.builder.apply1("nll", nullptr, {scores, target});
+    net.graph.output("loss", loss);
+    net.graph.output("of scores", net.builder.gradients(loss, Values{scores})[0]);
+    CHECK(check_fusion(net.graph) == 1);
+    CHECK(count(net.graph, "nll_backward") == 1);
+    CHECK(count(net.graph, "cast") == 2);
   }
 }

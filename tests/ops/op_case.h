@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -54,6 +55,13 @@ inline Operand scalar(double value, DType dtype = DType::f32) {
 }
 inline Operand left_out() {
   return {};
+}
+
+/// The operands of all lists.
+inline std::vector<Operand> joined(std::initializer_list<std::vector<Operand>> lists) {
+  std::vector<Operand> all;
+  for (const std::vector<Operand>& list : lists) all.insert(all.end(), list.begin(), list.end());
+  return all;
 }
 
 /// How near a kernel must come to the reference.

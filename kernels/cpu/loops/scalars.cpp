@@ -12,9 +12,9 @@ namespace trainctl::cpu {
 namespace {
 
 struct ScalarJob {
-  double factor = 1;
-  const DType* input_types = nullptr;
-  std::int64_t count = 1;  ///< of accumulate
+  const DType* input_types;
+  const double* factors;         ///< of accumulate: one for each total
+  const std::int64_t* elements;  ///< of accumulate: of each total
 };
 
 double number(DType type, const void* operand, std::int64_t i = 0) {
@@ -53,9 +53,12 @@ void is_finite(const ScalarJob& job, const Operands& operands) {
 }
 
 void accumulate(const ScalarJob& job, const Operands& operands) {
-  for (std::int64_t i = 0; i < job.count; ++i)
-    operands.out<double>(0)[i] =
-        operands.in<double>(0)[i] + job.factor * number(job.input_types[1], operands.in<void>(1), i);
+  for (int k = 0, count = operands.output_count; k < count; ++k) {
+    for (std::int64_t i = 0; i < job.elements[k]; ++i) {
+      const double value = number(job.input_types[count + k], operands.in<void>(count + k), i);
+      operands.out<double>(k)[i] = operands.in<double>(k)[i] + job.factors[k] * value;
+    }
+  }
 }
 
 void clip_factor(const ScalarJob&, const Operands& operands) {
@@ -70,27 +73,29 @@ std::optional<KernelPlan> plan_scalars(const KernelRequest& request) {
     if (type->dtype == DType::bf16 || (type->elements() != 1 && request.op != "accumulate")) return std::nullopt;
   }
   KernelPlan plan = row_major_plan(request);
-  if (request.op == "accumulate") plan.in_place = {{0, 0}};
-  if (request.op == "increment") {
-    for (int k = 0; k < static_cast<int>(request.inputs.size()); ++k) plan.in_place.emplace_back(k, k);
+  if (request.op == "accumulate" || request.op == "increment") {
+    for (int k = 0; k < static_cast<int>(request.outputs.size()); ++k) plan.in_place.emplace_back(k, k);
   }
   return plan;
 }
 
 std::unique_ptr<Launch> prepare_scalars(const KernelRequest& request, const KernelPlan&) {
-  auto types = std::make_shared<std::vector<DType>>();
-  for (const TensorType* type : request.inputs) types->push_back(type ? type->dtype : DType::f32);
-  ScalarJob job{1, types->data()};
-  if (request.op == "accumulate") {
-    job.factor = as<AccumulateAttributes>(*request.attributes).factor;
-    job.count = request.outputs[0].elements();
-  }
+  struct Owned {
+    std::vector<DType> types;
+    std::vector<double> factors;
+    std::vector<std::int64_t> elements;
+  };
+  auto owned = std::make_shared<Owned>();
+  for (const TensorType* type : request.inputs) owned->types.push_back(type ? type->dtype : DType::f32);
+  for (const TensorType& output : request.outputs) owned->elements.push_back(output.elements());
+  if (request.op == "accumulate") owned->factors = as<AccumulateAttributes>(*request.attributes).factors;
+  const ScalarJob job{owned->types.data(), owned->factors.data(), owned->elements.data()};
   const auto loop = request.op == "increment"    ? increment
                     : request.op == "reciprocal" ? reciprocal
                     : request.op == "is_finite"  ? is_finite
                     : request.op == "accumulate" ? accumulate
                                                  : clip_factor;
-  return loop_launch(request, loop, job, types);
+  return loop_launch(request, loop, job, owned);
 }
 
 const RegisterLoops registered[] = {

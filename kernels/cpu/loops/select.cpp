@@ -1,5 +1,7 @@
-// select: one of two tensors, whole.
+// select: all of one row of tensors or all of another.
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "kernels/cpu/loops/loop_kernel.h"
 
@@ -7,22 +9,28 @@ namespace trainctl::cpu {
 namespace {
 
 struct SelectJob {
-  std::size_t bytes;
+  const std::size_t* bytes;
 };
 
 void select(const SelectJob& job, const Operands& operands) {
-  const void* chosen = operands.in<void>(*operands.in<std::int32_t>(0) != 0 ? 1 : 2);
-  if (chosen != operands.out<void>(0)) std::memcpy(operands.out<void>(0), chosen, job.bytes);
+  const int count = operands.output_count, first = *operands.in<std::int32_t>(0) != 0 ? 1 : 1 + count;
+  for (int k = 0; k < count; ++k) {
+    const void* chosen = operands.in<void>(first + k);
+    if (chosen != operands.out<void>(k)) std::memcpy(operands.out<void>(k), chosen, job.bytes[k]);
+  }
 }
 
 std::optional<KernelPlan> plan_select(const KernelRequest& request) {
   KernelPlan plan = row_major_plan(request);
-  plan.in_place = {{0, 2}, {0, 1}};
+  const auto count = static_cast<int>(request.outputs.size());
+  for (int k = 0; k < count; ++k) plan.in_place.insert(plan.in_place.end(), {{k, 1 + count + k}, {k, 1 + k}});
   return plan;
 }
 
 std::unique_ptr<Launch> prepare_select(const KernelRequest& request, const KernelPlan&) {
-  return loop_launch(request, select, SelectJob{request.outputs[0].bytes()});
+  auto bytes = std::make_shared<std::vector<std::size_t>>();
+  for (const TensorType& output : request.outputs) bytes->push_back(output.bytes());
+  return loop_launch(request, select, SelectJob{bytes->data()}, bytes);
 }
 
 const RegisterLoops registered("select", plan_select, prepare_select);

@@ -1,9 +1,12 @@
-// Nodes of little work that do not wait for each other -> one of all: moving averages at one rate, and increments. The
-// running statistics of all batch norms are then updated at once.
+// Nodes of little work that do not wait for each other -> one of all: moving averages at one rate, increments, sums of
+// a step's numbers, choices by one flag. The running statistics of all batch norms are then updated at once.
+#include <algorithm>
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "ops/fusions/pattern.h"
+#include "ops/metric.h"
 #include "ops/norm.h"
 
 namespace trainctl {
@@ -11,9 +14,36 @@ namespace {
 
 using namespace fusion;
 
-int count_of(const GraphNode& node) {
-  return static_cast<int>(node.outputs.size());
+/// How the operands of an op with several results are ordered: some that all results share, then `each` groups of one
+/// for each result, then more that are shared. Whatever else of two nodes has to be equal, and their attributes as one.
+struct Family {
+  std::string_view op;
+  std::size_t before, each;
+  bool (*alike)(const GraphNode& a, const GraphNode& b) = [](const GraphNode&, const GraphNode&) { return true; };
+  AttributesPtr (*joined)(const GraphNode& a, const GraphNode& b) = [](const GraphNode& a, const GraphNode&) {
+    return a.attributes;
+  };
+};
+
+template <typename A, typename Numbers>
+AttributesPtr appended(const GraphNode& a, const GraphNode& b, Numbers A::*numbers) {
+  auto all = std::make_shared<A>(*attributes_of<A>(a));
+  const Numbers& more = attributes_of<A>(b)->*numbers;
+  ((*all).*numbers).insert(((*all).*numbers).end(), more.begin(), more.end());
+  return all;
 }
+
+const Family families[] = {
+    {"increment", 0, 1},
+    {"select", 1, 2},
+    {"accumulate", 0, 2, [](const GraphNode&, const GraphNode&) { return true; },
+     [](const GraphNode& a, const GraphNode& b) { return appended(a, b, &AccumulateAttributes::factors); }},
+    {"moving_average", 0, 2,
+     [](const GraphNode& a, const GraphNode& b) {
+       return attributes_of<MovingAverageAttributes>(a)->rate == attributes_of<MovingAverageAttributes>(b)->rate;
+     },
+     [](const GraphNode& a, const GraphNode& b) { return appended(a, b, &MovingAverageAttributes::scales); }},
+};
 
 class FuseSideBySide final : public Rewrite {
  public:
@@ -21,38 +51,40 @@ class FuseSideBySide final : public Rewrite {
   int order() const override { return 20; }
   bool apply(Graph& graph, int node, const AcceptFused& accept) const override {
     const GraphNode& own = graph.nodes()[node];
-    if (!is(own, "moving_average") && !is(own, "increment")) return false;
+    const auto family = std::ranges::find_if(families, [&](const Family& f) { return is(own, f.op); });
+    if (family == std::end(families)) return false;
     for (int earlier = node - 1; earlier >= 0; --earlier) {
       const GraphNode& other = graph.nodes()[earlier];
-      if (!alike(other, own)) continue;
-      if (replace(graph, {earlier, node}, joined(other, own), accept)) return true;
+      if (other.op != own.op || !std::ranges::equal(shared(*family, other, false), shared(*family, own, false)) ||
+          !std::ranges::equal(shared(*family, other, true), shared(*family, own, true)) || !family->alike(other, own))
+        continue;
+      if (replace(graph, {earlier, node}, joined(*family, other, own), accept)) return true;
     }
     return false;
   }
 
  private:
-  static bool alike(const GraphNode& a, const GraphNode& b) {
-    if (a.op != b.op) return false;
-    if (is(a, "increment")) return true;
-    return attributes_of<MovingAverageAttributes>(a)->rate == attributes_of<MovingAverageAttributes>(b)->rate &&
-           input(a, 2 * count_of(a)) == input(b, 2 * count_of(b));
+  /// The operands that all results share, before or after the others.
+  static std::span<const int> shared(const Family& family, const GraphNode& node, bool after) {
+    const std::span<const int> inputs = node.inputs;
+    return after ? inputs.subspan(family.before + family.each * node.outputs.size()) : inputs.first(family.before);
   }
 
-  static GraphNode joined(const GraphNode& a, const GraphNode& b) {
+  static GraphNode joined(const Family& family, const GraphNode& a, const GraphNode& b) {
     GraphNode all = a;
     if (a.path != b.path) all.path.clear();
+    all.attributes = family.joined(a, b);
     all.outputs.insert(all.outputs.end(), b.outputs.begin(), b.outputs.end());
-    if (is(a, "increment")) {
-      all.inputs.insert(all.inputs.end(), b.inputs.begin(), b.inputs.end());
-      return all;
+    all.inputs.assign(a.inputs.begin(), a.inputs.begin() + family.before);
+    for (std::size_t group = 0; group < family.each; ++group) {
+      for (const GraphNode* node : {&a, &b}) {
+        const std::size_t count = node->outputs.size();
+        const auto first = node->inputs.begin() + family.before + group * count;
+        all.inputs.insert(all.inputs.end(), first, first + count);
+      }
     }
-    const int count = count_of(b);
-    all.inputs.insert(all.inputs.begin() + 2 * count_of(a), b.inputs.begin() + count, b.inputs.begin() + 2 * count);
-    all.inputs.insert(all.inputs.begin() + count_of(a), b.inputs.begin(), b.inputs.begin() + count);
-    MovingAverageAttributes attributes = *attributes_of<MovingAverageAttributes>(a);
-    const auto& more = attributes_of<MovingAverageAttributes>(b)->scales;
-    attributes.scales.insert(attributes.scales.end(), more.begin(), more.end());
-    all.attributes = std::make_shared<MovingAverageAttributes>(std::move(attributes));
+    const auto after = shared(family, a, true);
+    all.inputs.insert(all.inputs.end(), after.begin(), after.end());
     return all;
   }
 };
