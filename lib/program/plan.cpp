@@ -50,6 +50,9 @@ void share_in_place(Plan& plan) {
       int reads = 0;
       for (const int tensor : step.inputs) reads += tensor >= 0 && plan.tensors[tensor].storage == input.storage;
       if (reads != 1) continue;
+      // Another result may have its place already, and be read by nobody: its storage ends here too.
+      if (std::ranges::any_of(step.outputs, [&](int other) { return plan.tensors[other].storage == input.storage; }))
+        continue;
       const int merged = output.storage, kept = input.storage;
       from.last_step = std::max(from.last_step, to.last_step);
       to.kind = Storage::Kind::merged;

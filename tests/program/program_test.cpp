@@ -18,7 +18,9 @@ namespace {
 const RegisterOp<Axpy> axpy_op;
 const RegisterOp<Swapped> swapped_op;
 const RegisterOp<Free> free_op;
+const RegisterOp<Both> both_op;
 const RegisterKernel<FreeKernel> free_kernel{"toy_free", "toy", priority::general, "toy"};
+const RegisterKernel<BothKernel> both_kernel{"toy_both", "toy", priority::general, "toy"};
 const RegisterKernel<AxpyKernel> axpy_kernel{"toy_axpy", "toy", priority::general, "toy"};
 const RegisterKernel<SwappedKernel> swapped_kernel{"toy_swapped", "toy", priority::general, "toy"};
 const RegisterKernel<ReorderKernel> reorder_kernel{"reorder", "toy", priority::general, "toy"};
@@ -36,6 +38,7 @@ struct Bench {
     return spec.declare({name, {DType::f32, shape}, Init::uniform(-1.0, 1.0)});
   }
   Value axpy(Value a, Value b) { return builder.apply1("toy_axpy", nullptr, {a, b}); }
+  Values both(Value a, Value b) { return builder.apply("toy_both", nullptr, {a, b}); }
   Value swapped(Value x) { return builder.apply1("toy_swapped", nullptr, {x}); }
 };
 
@@ -112,6 +115,18 @@ TEST_CASE("a reader after the new version is computed still sees the old one") {
   bench.graph.update(v, bench.axpy(old, next));
   const Plan plan = check_against_interpreter(bench);
   CHECK(plan.steps.size() == 3);  // the two and one copy at the end
+}
+
+TEST_CASE("a result that nobody reads takes no place that another one of its step has") {
+  for (const int read : {0, 1}) {
+    Bench bench;
+    const int w = bench.declare("w", {8}), v = bench.declare("v", {8});
+    const Value a = bench.axpy(bench.graph.state(w), bench.graph.state(v));
+    const Value b = bench.swapped(bench.graph.state(v));
+    bench.graph.update(w, bench.axpy(bench.both(a, b)[read], bench.graph.state(v)));
+    CAPTURE(read);
+    check_against_interpreter(bench);
+  }
 }
 
 TEST_CASE("two variables can swap") {
@@ -255,7 +270,7 @@ TEST_CASE("random graphs run as they are interpreted") {
     seed = seed * 6364136223846793005ull + 1442695040888963407ull;
     return static_cast<std::size_t>((seed >> 33) % below);
   };
-  for (int round = 0; round < 60; ++round) {
+  for (int round = 0; round < 200; ++round) {
     Bench bench;
     std::vector<int> states;
     Values values;
@@ -266,7 +281,12 @@ TEST_CASE("random graphs run as they are interpreted") {
     for (int i = 0; i < 12; ++i) {
       const Value a = values[next(values.size())];
       const Value b = values[next(values.size())];
-      values.push_back(next(3) == 0 ? bench.swapped(a) : bench.axpy(a, b));
+      const std::size_t kind = next(4);
+      if (kind == 0) {
+        for (const Value value : bench.both(a, b)) values.push_back(value);
+      } else {
+        values.push_back(kind == 1 ? bench.swapped(a) : bench.axpy(a, b));
+      }
     }
     for (const int state : states) {
       if (next(4)) bench.graph.update(state, values[next(values.size())]);

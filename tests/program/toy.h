@@ -79,6 +79,22 @@ class Swapped final : public Elementwise {
   double element(double a, double) const override { return a + 1.0; }
 };
 
+/// a + b and a - b; its kernel can leave each in the place of a or b: stands for gradients of which one may be unread.
+class Both final : public Op {
+ public:
+  std::string_view name() const override { return "toy_both"; }
+  std::vector<TensorType> infer(const Attributes&, InputTypes inputs) const override {
+    return {*inputs[0], *inputs[0]};
+  }
+  void reference(const Attributes&, std::span<const RefTensor* const> inputs,
+                 std::span<RefTensor> outputs) const override {
+    for (std::int64_t i = 0; i < outputs[0].size(); ++i) {
+      outputs[0][i] = (*inputs[0])[i] + (*inputs[1])[i];
+      outputs[1][i] = (*inputs[0])[i] - (*inputs[1])[i];
+    }
+  }
+};
+
 /// Calls visit(offset in layout a, offset in layout b) for every element.
 template <typename Visit>
 void for_each_element(const TensorType& type, const Layout& a, const Layout& b, Visit visit) {
@@ -197,6 +213,23 @@ struct AxpyKernel final : Kernel {
   }
   std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&) const override {
     return std::make_unique<Call>(request.outputs[0], Layout(), Layout(), 0);
+  }
+};
+
+struct BothKernel final : Kernel {
+  std::optional<KernelPlan> plan(const KernelRequest& request) const override {
+    auto plan = KernelPlan::row_major(request, "toy");
+    plan.in_place = {{0, 0}, {1, 0}, {1, 1}, {0, 1}};
+    return plan;
+  }
+  std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&) const override {
+    return std::make_unique<Work>([count = request.outputs[0].elements()](const LaunchArguments& arguments) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float a = elements<float>(arguments.inputs[0])[i], b = elements<float>(arguments.inputs[1])[i];
+        elements<float>(arguments.outputs[1])[i] = a - b;
+        elements<float>(arguments.outputs[0])[i] = a + b;
+      }
+    });
   }
 };
 
