@@ -119,7 +119,7 @@ std::optional<KernelPlan> plan(const KernelRequest& request) {
 template <typename T, int K, int Pixels>
 std::unique_ptr<Launch> forward_launch(const KernelRequest& request, const Geometry& g, bool turned) {
   const std::size_t shared = sizeof(float) * forward_floats(g);
-  allow_shared(forward_kernel<T, K, Pixels>, shared);
+  allow_shared<forward_kernel<T, K, Pixels>, most_shared_bytes>();
   const bool has_bias = !turned && request.has(2), has_sum = !turned && request.has(3);
   const bool masked = turned && request.has(2);
   const Activation f = as<Conv2dAttributes>(*request.attributes).activation;

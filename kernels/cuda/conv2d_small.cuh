@@ -90,20 +90,16 @@ inline bool fits(const KernelRequest& request) {
   });
 }
 
+/// What a block may hold of a sample.
+constexpr int most_shared_bytes = 96 << 10;
+
 /// Whether a block can hold the sample, and is not slower than a library.
 inline bool fits(const Geometry& g, std::int64_t shared_floats) {
-  constexpr std::size_t most_shared_bytes = 96 << 10;
   constexpr std::int64_t most_products = std::int64_t{1} << 20;  // multiplications for one sample
   const std::int64_t products = std::int64_t{g.outputs} * g.pixels() * g.taps();
   const std::int64_t image = std::int64_t{g.channels} * std::max(g.padded_height * g.padded_width, g.height * g.width);
   return products <= most_products && image < (1 << 20) && g.samples > 0 && g.pixels() > 0 && g.taps() > 0 &&
-         static_cast<std::size_t>(shared_floats) * sizeof(float) <= most_shared_bytes;
-}
-
-template <typename Kernel>
-void allow_shared(Kernel kernel, std::size_t bytes) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
-        "preparing a convolution");
+         shared_floats * static_cast<std::int64_t>(sizeof(float)) <= most_shared_bytes;
 }
 
 }  // namespace trainctl::cuda::small

@@ -158,7 +158,7 @@ std::unique_ptr<Launch> prepare(const KernelRequest& request, const KernelPlan&)
   const std::size_t shared = sizeof(float) * shared_floats(job);
   return with_float(request.inputs[0]->dtype, [&](auto zero) -> std::unique_ptr<Launch> {
     using T = decltype(zero);
-    allow_shared(weights_kernel<T>, shared);
+    allow_shared<weights_kernel<T>, most_shared_bytes>();
     return make_launch([=](const LaunchArguments& a) {
       auto* partial = static_cast<float*>(a.workspace);
       weights_kernel<T><<<blocks(job), threads, shared, stream_of(a)>>>(job, in<T>(a, 0), in<T>(a, 1), partial);

@@ -227,10 +227,8 @@ template <int Rows, int Columns, bool AAlongK, bool BAlongK, bool Vector>
 void launch_product(const Product& p, const float* a, const float* b, float* c, const Epilogue& epilogue,
                     cudaStream_t stream) {
   constexpr int shared_bytes = sizeof(float) * Tile<Rows, Columns>::shared_floats;
-  const auto kernel = product_kernel<Rows, Columns, AAlongK, BAlongK, Vector>;
-  static const cudaError_t allowed =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes);
-  check(allowed, "preparing a product");
+  constexpr auto kernel = product_kernel<Rows, Columns, AAlongK, BAlongK, Vector>;
+  allow_shared<kernel, shared_bytes>();
   const dim3 blocks((p.n + Columns - 1) / Columns, (p.m + Rows - 1) / Rows);
   kernel<<<blocks, threads, shared_bytes, stream>>>(p, a, b, c, epilogue);
 }

@@ -66,6 +66,14 @@ int multiprocessors();
 /// through what is left with a grid-stride loop.
 int grid(std::int64_t items, int per_block, int blocks_per_multiprocessor = 16);
 
+/// Lets a kernel be launched with up to `bytes` of dynamic shared memory. A kernel has one limit, the last that was
+/// set, for launches prepared before too; so it is a constant, and set once.
+template <auto kernel, int bytes>
+void allow_shared() {
+  static const cudaError_t allowed = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  check(allowed, "asking for shared memory");
+}
+
 /// A launch that calls `function(arguments)`.
 template <typename Function>
 class FunctionLaunch final : public Launch {

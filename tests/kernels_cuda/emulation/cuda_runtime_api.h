@@ -78,11 +78,11 @@ cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 namespace emulation {
-cudaError_t allow_shared(int bytes);
+cudaError_t allow_shared(const void* kernel, int bytes);
 }
 template <typename Kernel>
-cudaError_t cudaFuncSetAttribute(Kernel*, cudaFuncAttribute, int bytes) {
-  return emulation::allow_shared(bytes);
+cudaError_t cudaFuncSetAttribute(Kernel* kernel, cudaFuncAttribute, int bytes) {
+  return emulation::allow_shared(reinterpret_cast<const void*>(kernel), bytes);
 }
 
 // ---- memory ---------------------------------------------------------------------------------------------------------

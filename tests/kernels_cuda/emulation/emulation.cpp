@@ -359,8 +359,12 @@ std::string launches_not_run() {
   return sites;
 }
 
-cudaError_t allow_shared(int bytes) {
+// A limit holds for all launches of a kernel, those prepared before it was set too. So it is an error here to lower
+// one.
+cudaError_t allow_shared(const void* kernel, int bytes) {
+  static std::map<const void*, int> limits;
   if (bytes < 0 || static_cast<std::size_t>(bytes) > most_shared) return cudaErrorInvalidValue;
+  if (bytes < std::exchange(limits[kernel], bytes)) return cudaErrorInvalidValue;
   allowed_shared = std::max(allowed_shared, static_cast<std::size_t>(bytes));
   return cudaSuccess;
 }
