@@ -84,7 +84,9 @@ struct RmsPropRule {
     float spread = slot[1];
     if constexpr (centered) {
       slot[2] = alpha * slot[2] + rest * g;
-      spread -= slot[2] * slot[2];
+      const float least = static_cast<float>(RmsPropAttributes::least_spread) * slot[1];
+      spread = slot[1] - slot[2] * slot[2];
+      spread = spread < least ? least : spread;  // keeps NaN
     }
     float d = g / (sqrtf(spread) + eps);
     if constexpr (buffered) d = slot[2 + centered] = momentum * slot[2 + centered] + d;

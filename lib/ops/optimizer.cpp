@@ -122,7 +122,8 @@ class RmsProp final : public Op {
       double spread = square;
       if (mean) {
         (*mean)[i] = own.alpha * (*mean)[i] + (1.0 - own.alpha) * g;
-        spread -= (*mean)[i] * (*mean)[i];
+        spread = square - (*mean)[i] * (*mean)[i];
+        if (spread < RmsPropAttributes::least_spread * square) spread = RmsPropAttributes::least_spread * square;
       }
       double d = g / (std::sqrt(spread) + own.eps);
       if (buffer) d = (*buffer)[i] = momentum * (*buffer)[i] + d;

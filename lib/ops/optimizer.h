@@ -36,9 +36,11 @@ struct AdamAttributes final : Attributes {
 /// "rmsprop": (p, g, square, mean or left out, buffer or left out, lr, weight_decay, momentum, g_scale, finite) -> p',
 /// square', mean' (only if given), buffer' (only if given)
 ///   g += weight_decay p;  square = alpha square + (1 - alpha) g^2;  centered (mean given): mean = alpha mean + (1 -
-///   alpha) g, s = square - mean^2, else s = square; d = g / (sqrt(s) + eps);  with a buffer: buffer = momentum buffer
-///   + d, d = buffer;  p -= lr d. (Hinton's lecture 6e, 2012; Graves, 2013)
+///   alpha) g, s = max(square - mean^2, least_spread square), else s = square; d = g / (sqrt(s) + eps);  with a buffer:
+///   buffer = momentum buffer + d, d = buffer;  p -= lr d. (Hinton's lecture 6e, 2012; Graves, 2013)
+/// Of a gradient that stays the same the difference is rounding alone, and might be negative.
 struct RmsPropAttributes final : Attributes {
+  static constexpr double least_spread = 0x1p-23;  ///< the rounding of an f32
   double alpha = 0.99;
   double eps = 1e-8;
   std::string text() const override;

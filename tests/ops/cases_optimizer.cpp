@@ -81,6 +81,9 @@ std::vector<OpCase> rmsprop_cases() {
     add("momentum", false, true, 0.01);
     add("centered, momentum", true, true, 0.01, scalar(0.25), scalar(1, DType::i32));
     add("not finite", true, true, 0.01, {}, scalar(0, DType::i32));
+    add("centered, no spread", true, false, 0.0);
+    cases.back().inputs[2].domain = Domain::constant(0.25);
+    cases.back().inputs[3].domain = Domain::uniform(0.6, 0.7);  // its square is greater, as rounding can make it
   }
   return cases;
 }

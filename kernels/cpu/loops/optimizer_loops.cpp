@@ -97,7 +97,9 @@ static void rmsprop_with(const RmsPropJob& job, const Operands& operands) {
         if constexpr (centered) {
           const float average = alpha * mean[i] + rest * d;
           mean_next[i] = average;
+          const float least = 0x1p-23f * s;  // RmsPropAttributes::least_spread
           spread = s - average * average;
+          spread = spread < least ? least : spread;  // keeps NaN
         }
         float move = d / (__builtin_sqrtf(spread) + eps);
         if constexpr (buffered) {
