@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "base/error.h"
 #include "base/log.h"
 
 namespace trainctl {
@@ -59,7 +60,7 @@ bool same_layouts(const KernelPlan& a, const KernelPlan& b) {
 }
 
 /// Seconds that an implementation takes; infinity if the kernel no longer has it, or it asks for other layouts or for
-/// more than `most_bytes`.
+/// more than `most_bytes`, or fails.
 double time_of(Device& device, const PlannedStep& step, KernelRequest request, const std::string& implementation,
                std::size_t most_bytes) {
   constexpr double never = std::numeric_limits<double>::infinity();
@@ -68,9 +69,14 @@ double time_of(Device& device, const PlannedStep& step, KernelRequest request, c
   if (!plan || plan->implementation != implementation || !same_layouts(*plan, step.plan)) return never;
   const OperandBytes bytes(request, *plan);
   if (bytes.total > most_bytes) return never;
-  const auto launch = step.kernel->kernel->prepare(request, *plan);
-  const Operands operands(device, bytes, *plan);
-  return device.time({.launch = launch.get(), .arguments = operands.arguments(), .after = {}});
+  try {
+    const auto launch = step.kernel->kernel->prepare(request, *plan);
+    const Operands operands(device, bytes, *plan);
+    return device.time({.launch = launch.get(), .arguments = operands.arguments(), .after = {}});
+  } catch (const Error& error) {  // a device that is lost says so again when it is needed
+    log::debug("tune: {}: {}: {}", step.op->name(), implementation, error.what());
+    return never;
+  }
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 /// y = 2 a + b by any of several implementations, each of which takes its own time and is there or not.
 struct Implementation {
   std::string name;
-  double seconds;
+  double seconds;  ///< negative: it fails
   std::size_t workspace_bytes = 0;
 };
 std::vector<Implementation> implementations;
@@ -65,7 +65,9 @@ struct Stopwatch final : ToyDevice {
   double time(const BoundLaunch& bound) override {
     ++timed;
     bound.launch->run(bound.arguments);
-    return static_cast<const Timed*>(bound.launch)->seconds;
+    const double seconds = static_cast<const Timed*>(bound.launch)->seconds;
+    if (seconds < 0.0) fail(ErrorKind::internal, "a library's algorithm does not do what it said it would");
+    return seconds;
   }
 };
 
@@ -139,6 +141,15 @@ TEST_CASE("what takes more memory than there is for trying is not tried") {
   CHECK(taken_with(4096 + 3 * 32 - 1, 5) == Names{"fast", "fast", "middling"});
   CHECK(taken_with(4096 + 3 * 16 - 1, 4) == Names{"middling", "middling", "middling"});
   CHECK(taken_with(1024, 2) == Names{"slow", "slow", "slow"});
+}
+
+TEST_CASE("what fails when it is tried is not taken") {
+  implementations = {{"slow", 3e-6}, {"broken", -1.0}, {"fast", 1e-6}};
+  Stopwatch device;
+  Choices choices;
+  CHECK(tune(device, plan_three(&choices, true), choices, plenty));
+  CHECK(device.timed == 6);
+  CHECK(taken(plan_three(&choices, true)) == Names{"fast", "fast", "fast"});
 }
 
 TEST_CASE("nothing is tried unless it is asked for") {
