@@ -57,9 +57,7 @@ __device__ float2 block_moments(const ChannelView& view, const Place<W>& place, 
 #pragma unroll
       for (int l = 0; l < W::lanes; ++l) origin[l] = x[0][l];
     }
-#pragma unroll
-    for (int u = 0; u < at_once; ++u) {
-      if (!place.has(i, u)) break;
+    place.template each<at_once>(i, [&](int u) {
       ++visited;
 #pragma unroll
       for (int k = 0; k < W::vector; ++k) {
@@ -68,7 +66,7 @@ __device__ float2 block_moments(const ChannelView& view, const Place<W>& place, 
         sums[l] += deviation;
         squares[l] += deviation * deviation;
       }
-    }
+    });
   }
   const float n = static_cast<float>(visited * W::unit_elements);
 #pragma unroll
@@ -172,9 +170,7 @@ __global__ void __launch_bounds__(channel_threads, W::rows ? 1 : 2)
       x[u] = Unit<W>::load(job.x + offset);
       if (job.sum) sum[u] = Unit<W>::load(job.sum + offset);
     }
-#pragma unroll
-    for (int u = 0; u < at_once; ++u) {
-      if (!place.has(i, u)) break;
+    place.template each<at_once>(i, [&](int u) {
       float y[W::vector];
 #pragma unroll
       for (int k = 0; k < W::vector; ++k) {
@@ -184,8 +180,14 @@ __global__ void __launch_bounds__(channel_threads, W::rows ? 1 : 2)
         if (job.relu && y[k] < 0.0f) y[k] = 0.0f;  // keeps NaN
       }
       Unit<W>::of(y).store(job.y + place.offset(view, place.count - 1 - place.near(i, u)));
-    }
+    });
   }
+}
+
+/// Whether the gradient passes the activation that gave y. Without a branch, which each element would take for itself.
+template <typename T>
+__device__ bool passes(const BatchNormBackward<T>& job, float y) {
+  return static_cast<int>(!job.y) | static_cast<int>(y > 0.0f);
 }
 
 /// Sums over a block's slab of g = dy f'(y) and of g (x - mean), in thread t for channel t of the tile.
@@ -203,19 +205,17 @@ __device__ double2 block_gradient_sums(const ChannelView& view, const Place<W>& 
       const std::int64_t offset = place.offset(view, place.near(i, u));
       x[u] = Unit<W>::load(job.x + offset);
       dy[u] = Unit<W>::load(job.dy + offset);
-      if (job.y) y[u] = Unit<W>::load(job.y + offset);
+      y[u] = job.y ? Unit<W>::load(job.y + offset) : Unit<W>{};
     }
-#pragma unroll
-    for (int u = 0; u < at_once; ++u) {
-      if (!place.has(i, u)) break;
+    place.template each<at_once>(i, [&](int u) {
 #pragma unroll
       for (int k = 0; k < W::vector; ++k) {
         const int l = lane_of<W>(k);
-        const float g = job.y && !(y[u][k] > 0.0f) ? 0.0f : dy[u][k];
+        const float g = passes(job, y[u][k]) ? dy[u][k] : 0.0f;
         sums[l] += g;
         products[l] += g * (x[u][k] - mean[l]);
       }
-    }
+    });
   }
   return block_sums(sums, products, view.width, shared);
 }
@@ -284,22 +284,20 @@ __global__ void __launch_bounds__(channel_threads, W::rows ? 1 : 2)
       const std::int64_t offset = place.offset(view, place.count - 1 - place.near(i, u));
       x[u] = Unit<W>::load(job.x + offset);
       dy[u] = Unit<W>::load(job.dy + offset);
-      if (job.y) y[u] = Unit<W>::load(job.y + offset);
+      y[u] = job.y ? Unit<W>::load(job.y + offset) : Unit<W>{};
     }
-#pragma unroll
-    for (int u = 0; u < at_once; ++u) {
-      if (!place.has(i, u)) break;
+    place.template each<at_once>(i, [&](int u) {
       float g[W::vector], dx[W::vector];
 #pragma unroll
       for (int k = 0; k < W::vector; ++k) {
         const int l = lane_of<W>(k);
-        g[k] = job.y && !(y[u][k] > 0.0f) ? 0.0f : dy[u][k];
+        g[k] = passes(job, y[u][k]) ? dy[u][k] : 0.0f;
         dx[k] = scale[l] * (g[k] - flat[l] - (x[u][k] - mean[l]) * slope[l]);
       }
       const std::int64_t offset = place.offset(view, place.count - 1 - place.near(i, u));
       if (job.dsum) Unit<W>::of(g).store(job.dsum + offset);
       Unit<W>::of(dx).store(job.dx + offset);
-    }
+    });
   }
 }
 

@@ -90,6 +90,20 @@ struct Place {
   /// asking first, and never another thread's.
   __device__ bool has(int i, int u) const { return i + u * step < count; }
   __device__ int near(int i, int u) const { return has(i, u) ? i + u * step : i; }
+  /// Calls function(u) for those of the units i + u step, u < at_once, that are there. Where all are, none is asked
+  /// for: else loads would wait for each other behind the questions.
+  template <int at_once, typename Function>
+  __device__ void each(int i, const Function& function) const {
+    if (has(i, at_once - 1)) {
+#pragma unroll
+      for (int u = 0; u < at_once; ++u) function(u);
+    } else {
+#pragma unroll
+      for (int u = 0; u < at_once; ++u) {
+        if (has(i, u)) function(u);
+      }
+    }
+  }
   /// Where unit i of the slab begins.
   __device__ std::int64_t offset(const ChannelView& view, int i) const {
     std::uint32_t unit = begin + i;

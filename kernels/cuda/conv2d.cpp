@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "base/log.h"
 #include "kernels/cuda/conv2d_request.h"
@@ -133,6 +134,9 @@ Executions executions_of(const KernelRequest& request, const Form& form, const E
     found->second = ExecutionPlan::find(graph_of(request, form), rules_of(request), *dnn::gpu(), wanted);
     log::debug("cudnn: {}: {}", text, found->second.empty() ? "no engine" : found->second.front()->name());
   } catch (const Error& error) {
+    static bool warned = false;
+    if (!std::exchange(warned, true))
+      log::warn("cuDNN plans no convolution, slower kernels take its place: {}", error.what());
     log::debug("cudnn: {}: {}", text, error.what());
   }
   return found->second;
@@ -174,7 +178,7 @@ Layout layout_of(const Shape& shape, bool channels_last, const Layout& given = L
   return channels_last ? last : Layout();
 }
 
-ChannelView view_of(const Shape& shape, bool channels_last) {
+ChannelExtents view_of(const Shape& shape, bool channels_last) {
   const std::int64_t plane = shape[2] * shape[3];
   if (channels_last) return {.outer = shape[0] * plane, .channels = shape[1], .inner = 1};
   return {.outer = shape[0], .channels = shape[1], .inner = plane};

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <map>
 #include <thread>
+#include <utility>
 
 #include "device/module.h"
 #include "kernels/cuda/runtime.h"
@@ -41,6 +42,7 @@ class CudaReplay final : public Replay {
   using Nodes = std::vector<cudaGraphNode_t>;
 
   void capture() {
+    if (graph_) cudaGraphDestroy(std::exchange(graph_, nullptr));  // of an attempt that failed
     check(cudaGraphCreate(&graph_, 0), "capturing a step");
     std::vector<Nodes> ends(launches_.size());
     for (std::size_t i = 0; i < launches_.size(); ++i) {
@@ -62,19 +64,20 @@ class CudaReplay final : public Replay {
                                         cudaStreamCaptureModeRelaxed),
           "capturing a step");
     cudaGraph_t same = nullptr;
+    Nodes ends;
     try {
       bound.launch->run(bound.arguments);
+      cudaStreamCaptureStatus status{};
+      const cudaGraphNode_t* last = nullptr;
+      const cudaGraphEdgeData* edges = nullptr;  // asked for, since a library's early starts would else be an error
+      std::size_t count = 0;
+      check(cudaStreamGetCaptureInfo(stream_.handle, &status, nullptr, nullptr, &last, &edges, &count),
+            "capturing a step");
+      ends.assign(last, last + count);
     } catch (...) {
       cudaStreamEndCapture(stream_.handle, &same);
       throw;
     }
-    cudaStreamCaptureStatus status{};
-    const cudaGraphNode_t* last = nullptr;
-    const cudaGraphEdgeData* edges = nullptr;  // asked for, since a library's early starts would else be an error
-    std::size_t count = 0;
-    check(cudaStreamGetCaptureInfo(stream_.handle, &status, nullptr, nullptr, &last, &edges, &count),
-          "capturing a step");
-    Nodes ends(last, last + count);
     check(cudaStreamEndCapture(stream_.handle, &same), "capturing a step");
     return ends;
   }

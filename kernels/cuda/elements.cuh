@@ -58,6 +58,14 @@ struct Sources {
   const T* at[count];
 };
 
+/// For map(): its one input as it is.
+struct Same {
+  template <typename Number>
+  __device__ Number operator()(const Number (&x)[1], std::int64_t) const {
+    return x[0];
+  }
+};
+
 /// Elements first ... first + N - 1 of map().
 template <typename Number, int N, typename From, int count, typename To, typename Function>
 __device__ void map_pack(const Sources<From, count>& x, To* y, std::int64_t first, const Function& function) {

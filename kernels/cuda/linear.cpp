@@ -102,7 +102,7 @@ class ForwardLaunch final : public Launch {
   DType dtype_;
   ProductRunner product_;
   bool plain_;  // whether the product was asked for without an epilogue
-  ChannelView view_;
+  ChannelExtents view_;
 };
 
 std::optional<KernelPlan> plan_forward(const KernelRequest& request) {

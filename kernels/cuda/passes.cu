@@ -4,12 +4,13 @@
 
 #include "kernels/cuda/curves.cuh"
 #include "kernels/cuda/elements.cuh"
+#include "kernels/cuda/packed.cuh"
 
 namespace trainctl::cuda {
 namespace {
 
 constexpr int threads = 256;
-constexpr int most_parts = 64;
+constexpr std::int64_t most_blocks = 264;  // of a sum: two on each multiprocessor of an H200
 
 /// `width` elements in a row are of one channel (inner > 1) or of as many successive ones (inner == 1).
 template <typename T, typename B, typename Index, int width>
@@ -39,34 +40,56 @@ struct TimesSlope {
   __device__ float operator()(const float (&x)[2], std::int64_t) const { return x[0] * curve_slope(f, x[1]); }
 };
 
-/// Sums of columns over the rows of a part (blockIdx.y). A block takes `width` columns, a power of two of at most 32,
-/// and threads / width rows at a time. Columns from `split` on go to `second`.
-template <typename T>
-__global__ void column_sums_kernel(const T* x, float* first, std::int64_t split, float* second, std::int64_t rows,
-                                   std::int64_t columns, int width, std::int64_t rows_per_part) {
-  __shared__ float partial[threads];
+/// Sums of columns over the rows of a part (blockIdx.y). A thread takes V columns that follow each other, a block
+/// `width` threads of such side by side, a power of two of at most 32, and threads / width rows at a time. Columns from
+/// `split` on go to `second`.
+template <typename T, int V>
+__global__ void __launch_bounds__(threads)
+    column_sums_kernel(const T* x, float* first, std::int64_t split, float* second, std::int64_t rows,
+                       std::int64_t columns, int width, std::int64_t rows_per_part) {
+  constexpr int at_once = 4;
+  __shared__ float partial[V][threads];
   const int thread = static_cast<int>(threadIdx.x);
-  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * width + thread % width;
+  const std::int64_t column = (static_cast<std::int64_t>(blockIdx.x) * width + thread % width) * V;
   const std::int64_t begin = blockIdx.y * rows_per_part;
   const std::int64_t end = begin + rows_per_part < rows ? begin + rows_per_part : rows;
   const int step = threads / width;
-  float sum = 0.0f;
+  float sums[V] = {};
+  const auto add = [&](const Packed<T, V>& taken) {
+#pragma unroll
+    for (int v = 0; v < V; ++v) sums[v] += taken[v];
+  };
   if (column < columns) {
-#pragma unroll 4
-    for (std::int64_t row = begin + thread / width; row < end; row += step)
-      sum += static_cast<float>(x[row * columns + column]);
+    const T* at = x + column;
+    std::int64_t row = begin + thread / width;
+    for (; row + (at_once - 1) * step < end; row += at_once * step) {
+      Packed<T, V> taken[at_once];
+#pragma unroll
+      for (int u = 0; u < at_once; ++u) taken[u] = Packed<T, V>::load(at + (row + u * step) * columns);
+#pragma unroll
+      for (int u = 0; u < at_once; ++u) add(taken[u]);
+    }
+    for (; row < end; row += step) add(Packed<T, V>::load(at + row * columns));
   }
-  partial[thread] = sum;
+#pragma unroll
+  for (int v = 0; v < V; ++v) partial[v][thread] = sums[v];
   __syncthreads();
   for (int active = threads / 2; active >= width; active /= 2) {
-    if (thread < active) partial[thread] += partial[thread + active];
+    if (thread < active) {
+#pragma unroll
+      for (int v = 0; v < V; ++v) partial[v][thread] += partial[v][thread + active];
+    }
     __syncthreads();
   }
   if (thread >= width || column >= columns) return;
-  if (column < split) {
-    first[blockIdx.y * split + column] = partial[thread];
-  } else {
-    second[blockIdx.y * (columns - split) + column - split] = partial[thread];
+#pragma unroll
+  for (int v = 0; v < V; ++v) {
+    const std::int64_t own = column + v;
+    if (own < split) {
+      first[blockIdx.y * split + own] = partial[v][thread];
+    } else {
+      second[blockIdx.y * (columns - split) + own - split] = partial[v][thread];
+    }
   }
 }
 
@@ -98,12 +121,6 @@ __global__ void plane_sums_kernel(const T* x, float* sums, std::int64_t channels
   if (thread == 0) sums[blockIdx.y * channels + channel] = partial[0];
 }
 
-__global__ void widen_kernel(const __nv_bfloat16* x, float* y, std::int64_t n) {
-  const auto stride = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t i = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x; i < n; i += stride)
-    y[i] = static_cast<float>(x[i]);
-}
-
 template <typename T, typename D>
 __global__ void product_kernel(const T* a, std::int64_t a_row, std::int64_t a_column, const T* b, std::int64_t b_row,
                                std::int64_t b_column, D* d, std::int64_t m, std::int64_t n, std::int64_t k) {
@@ -122,7 +139,7 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 }
 
 template <typename T, typename B, typename Index, int width>
-void launch_finish(const ChannelView& view, const Activation& f, void* y, const void* b, const void* sum,
+void launch_finish(const ChannelExtents& view, const Activation& f, void* y, const void* b, const void* sum,
                    cudaStream_t stream) {
   const std::int64_t packs = view.elements() / width;
   finish_kernel<T, B, Index, width><<<grid(packs, threads), threads, 0, stream>>>(
@@ -131,27 +148,38 @@ void launch_finish(const ChannelView& view, const Activation& f, void* y, const 
   check(cudaGetLastError(), "launching a kernel");
 }
 
-/// Columns that a block of the column sums takes.
-int column_width(std::int64_t columns) {
-  int width = 1;
-  while (width < 32 && width < columns) width *= 2;
-  return width;
+/// How the column sums share their work: columns of a thread, threads side by side in a block, blocks side by side.
+struct ColumnGrid {
+  int vector, width;
+  std::int64_t tiles;
+  int rows_at_once() const { return threads / width; }
+};
+ColumnGrid column_grid(std::int64_t columns, std::size_t element_bytes, bool aligned = true) {
+  ColumnGrid grid{static_cast<int>(16 / element_bytes), 1, 0};
+  if (!aligned || columns % grid.vector != 0) grid.vector = 1;
+  const std::int64_t units = columns / grid.vector;
+  const int most_width = grid.vector == 1 ? 32 : 8;  // 128 bytes
+  while (grid.width < most_width && grid.width < units) grid.width *= 2;
+  grid.tiles = ceil_div(units, grid.width);
+  return grid;
 }
 
 template <typename T>
 void column_sums(const void* x, float* first, std::int64_t split, float* second, std::int64_t rows,
                  std::int64_t columns, int parts, cudaStream_t stream) {
   if (columns == 0) return;
-  const int width = column_width(columns);
-  const dim3 blocks(static_cast<unsigned>(ceil_div(columns, width)), static_cast<unsigned>(parts));
-  column_sums_kernel<T><<<blocks, threads, 0, stream>>>(static_cast<const T*>(x), first, split, second, rows, columns,
-                                                        width, ceil_div(rows, parts));
+  constexpr int vector = 16 / sizeof(T);
+  const ColumnGrid grid = column_grid(columns, sizeof(T), aligned(x));
+  const dim3 blocks(static_cast<unsigned>(grid.tiles), static_cast<unsigned>(parts));
+  const auto kernel = grid.vector == 1 ? column_sums_kernel<T, 1> : column_sums_kernel<T, vector>;
+  kernel<<<blocks, threads, 0, stream>>>(static_cast<const T*>(x), first, split, second, rows, columns, grid.width,
+                                         ceil_div(rows, parts));
   check(cudaGetLastError(), "launching a kernel");
 }
 
 }  // namespace
 
-void finish(const ChannelView& view, DType dtype, const Activation& f, void* y, const Bias& b, const void* sum,
+void finish(const ChannelExtents& view, DType dtype, const Activation& f, void* y, const Bias& b, const void* sum,
             cudaStream_t stream) {
   if (view.elements() == 0) return;
   require(b.dtype == DType::f32 || b.dtype == dtype, "a bias is wider than what it is added to");
@@ -181,17 +209,18 @@ void multiply_by_slope(std::int64_t elements, DType dtype, const Activation& f, 
   check(cudaGetLastError(), "launching a kernel");
 }
 
-ChannelSum::ChannelSum(const ChannelView& view, DType dtype) : view_(view), dtype_(dtype) {
+ChannelSum::ChannelSum(const ChannelExtents& view, DType dtype) : view_(view), dtype_(dtype) {
   if (view.elements() == 0) return;
   std::int64_t parts = 1;
   if (view.inner == 1) {
-    const int width = column_width(view.channels);
-    const std::int64_t passes = ceil_div(view.outer, threads / width);
-    if (passes > 32) parts = std::min(ceil_div(passes, 16), std::max<std::int64_t>(1, 1024 * width / view.channels));
+    const ColumnGrid grid = column_grid(view.channels, size_bytes(dtype));
+    const std::int64_t passes = ceil_div(view.outer, grid.rows_at_once());
+    if (passes > 32) parts = std::min(ceil_div(passes, 16), most_blocks / grid.tiles);
   } else {
-    parts = std::min(ceil_div(view.outer * view.inner, 16 * threads), std::max<std::int64_t>(1, 512 / view.channels));
+    parts =
+        std::min({ceil_div(view.outer * view.inner, 16 * threads), 2 * most_blocks / view.channels, std::int64_t{64}});
   }
-  parts_ = static_cast<int>(std::clamp<std::int64_t>(parts, 1, most_parts));
+  parts_ = static_cast<int>(std::max<std::int64_t>(parts, 1));
 }
 
 std::size_t ChannelSum::workspace_bytes() const {
@@ -223,7 +252,7 @@ void sum_rows(const float* x, std::int64_t rows, std::int64_t columns, float* fi
 
 void widen(const void* x, float* y, std::int64_t elements, cudaStream_t stream) {
   if (elements == 0) return;
-  widen_kernel<<<grid(elements, threads), threads, 0, stream>>>(static_cast<const __nv_bfloat16*>(x), y, elements);
+  map<float>(Sources<__nv_bfloat16, 1>{{static_cast<const __nv_bfloat16*>(x)}}, y, elements, Same{}, stream);
   check(cudaGetLastError(), "launching a kernel");
 }
 

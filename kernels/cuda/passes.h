@@ -13,7 +13,7 @@ namespace trainctl::cuda {
 
 /// A tensor as it lies, seen as (outer, channels, inner). Matrices and channels-last images have inner = 1, row-major
 /// images inner = height x width.
-struct ChannelView {
+struct ChannelExtents {
   std::int64_t outer = 0;
   std::int64_t channels = 0;
   std::int64_t inner = 1;
@@ -32,26 +32,26 @@ struct Bias {
 };
 /// y = f(y + b[channel] + sum), all computed in f32. y and sum have the element type `dtype` (f32 or bf16), b has that
 /// or f32; `sum` may be null. One launch.
-void finish(const ChannelView& view, DType dtype, const Activation& f, void* y, const Bias& b, const void* sum,
+void finish(const ChannelExtents& view, DType dtype, const Activation& f, void* y, const Bias& b, const void* sum,
             cudaStream_t stream);
 
 /// dx *= f'(saved), elementwise; both of element type `dtype` (f32 or bf16) and in one layout. One launch.
 void multiply_by_slope(std::int64_t elements, DType dtype, const Activation& f, void* dx, const void* saved,
                        cudaStream_t stream);
 
-/// Sums over all but the channels, in an order that depends on the shape alone: one launch, or two where there is much
-/// to sum.
+/// Sums over all but the channels, in an order that depends on the shape and on whether x is aligned alone: one launch,
+/// or two where there is much to sum.
 class ChannelSum {
  public:
   /// Of a tensor of f32 or bf16.
-  ChannelSum(const ChannelView& view, DType dtype);
+  ChannelSum(const ChannelExtents& view, DType dtype);
   /// Scratch that run() needs.
   std::size_t workspace_bytes() const;
   /// sums[channel] = sum of x over outer and inner.
   void run(const void* x, float* sums, void* workspace, cudaStream_t stream) const;
 
  private:
-  ChannelView view_;
+  ChannelExtents view_;
   DType dtype_;
   int parts_ = 1;  // pieces that are summed apart at first
 };

@@ -6,13 +6,6 @@
 namespace trainctl::cuda {
 namespace {
 
-struct Same {
-  template <typename Number>
-  __device__ Number operator()(const Number (&x)[1], std::int64_t) const {
-    return x[0];
-  }
-};
-
 /// `count` tiles that cover a batch of matrices (rows, columns), each to be transposed. A tile of a matrix with few
 /// columns takes them all, and so many rows: then it is one run of memory. With few rows it becomes one.
 struct Tiles {
@@ -67,16 +60,30 @@ __global__ void __launch_bounds__(Tiles::threads)
     const From* from = x + (batch * tiles.rows + row) * tiles.columns + column;
     To* to = y + (batch * tiles.columns + column) * tiles.rows + row;
     const std::int64_t rows = tiles.rows - row, columns = tiles.columns - column;  // what is left of the matrix
+    const auto each = [&](const Divider& divider, std::uint32_t extent, const auto& move) {
 #pragma unroll 4
-    for (std::uint32_t k = threadIdx.x; k < elements; k += Tiles::threads) {
-      const std::uint32_t r = tiles.by_columns.quotient(k), c = k - r * tiles.tile_columns;
-      if (r < rows && c < columns) tile[r * stored + c] = static_cast<To>(from[r * tiles.columns + c]);
-    }
-    __syncthreads();
-#pragma unroll 4
-    for (std::uint32_t k = threadIdx.x; k < elements; k += Tiles::threads) {
-      const std::uint32_t c = tiles.by_rows.quotient(k), r = k - c * tiles.tile_rows;
-      if (r < rows && c < columns) to[c * tiles.rows + r] = tile[r * stored + c];
+      for (std::uint32_t k = threadIdx.x; k < elements; k += Tiles::threads) {
+        const std::uint32_t major = divider.quotient(k);
+        move(major, k - major * extent);
+      }
+    };
+    const auto take = [&](std::uint32_t r, std::uint32_t c) {
+      tile[r * stored + c] = static_cast<To>(from[r * tiles.columns + c]);
+    };
+    const auto put = [&](std::uint32_t c, std::uint32_t r) { to[c * tiles.rows + r] = tile[r * stored + c]; };
+    // Most tiles are whole: asking of each element would have loads wait for each other.
+    if (rows >= tiles.tile_rows && columns >= tiles.tile_columns) {
+      each(tiles.by_columns, tiles.tile_columns, take);
+      __syncthreads();
+      each(tiles.by_rows, tiles.tile_rows, put);
+    } else {
+      each(tiles.by_columns, tiles.tile_columns, [&](std::uint32_t r, std::uint32_t c) {
+        if (r < rows && c < columns) take(r, c);
+      });
+      __syncthreads();
+      each(tiles.by_rows, tiles.tile_rows, [&](std::uint32_t c, std::uint32_t r) {
+        if (r < rows && c < columns) put(c, r);
+      });
     }
     __syncthreads();
   }
