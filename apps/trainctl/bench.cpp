@@ -33,12 +33,14 @@ class Bench final : public Command {
     arguments.device(options_.device);
     arguments.option("--steps", options_.steps, "Updates in each repeat; by default as many as take about a second.");
     arguments.option("--repeats", options_.repeats, "Repeats, of which the median counts.");
+    arguments.flag("--no-ops", no_ops_, "Measure whole updates alone, and not each op by itself too.");
     arguments.example("trainctl bench configs/bench/lenet.yaml --set trainer.threads=2");
   }
 
   int run(const Globals& globals) override {
     signals::install();
     options_.config = config_;
+    options_.ops = !no_ops_;
     const BenchResult result = bench(options_);
     if (globals.json)
       print_json(json_of(result));
@@ -96,9 +98,10 @@ class Bench final : public Command {
       reference |= op.reference;
     }
     row("all", "", "", total, flops, bytes);
-    std::string text = table.text();
+    std::string text = result.ops.empty() ? "" : table.text();
     if (reference) text += "(!) the plain reference: no fast kernel for this op and shape\n";
-    text += fmt::format("\n{}, {} threads, batch {}\n", result.device, result.threads, result.batch);
+    if (!text.empty()) text += "\n";
+    text += fmt::format("{}, {} threads, batch {}\n", result.device, result.threads, result.batch);
     text += fmt::format("{:.0f} samples/s, the median of", result.median_samples_per_s);
     for (const double rate : result.samples_per_s) text += fmt::format(" {:.0f}", rate);
     text += fmt::format("\nfirst step done {:.3f} s after the start of the process\n", result.first_step_s);
@@ -109,6 +112,7 @@ class Bench final : public Command {
 
   BenchOptions options_;
   std::string config_;
+  bool no_ops_ = false;
 };
 
 }  // namespace

@@ -92,12 +92,13 @@ class Doctor final : public Command {
   }
 
   static std::string text() {
+    const std::vector<DeviceFinding> devices = find_devices();  // first: it loads modules, which register libraries
     std::string text =
         fmt::format("trainctl {} ({})\n{}, {}\n\n", version_text(), build_text(), host_name(), system_text());
     TextTable table({{"library"}, {"version"}});
     for (const auto& [name, version] : libraries()) table.add({name, version});
     text += table.text() + "\n";
-    for (const DeviceFinding& device : find_devices()) {
+    for (const DeviceFinding& device : devices) {
       text += fmt::format("{}: {}\n", device.name, device.usable ? "usable" : "not usable");
       for (const std::string& line : device.lines) text += "  " + line + "\n";
     }

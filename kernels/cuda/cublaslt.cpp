@@ -14,8 +14,12 @@
 namespace trainctl::cuda {
 namespace {
 
-const RegisterLibrary version{"cuBLASLt",
-                              fmt::format("{}.{}.{}", CUBLAS_VER_MAJOR, CUBLAS_VER_MINOR, CUBLAS_VER_PATCH)};
+/// Of the library that is loaded, which may be another than the headers'.
+std::string version_text() {
+  const std::size_t version = cublasLtGetVersion();
+  return fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+}
+const RegisterLibrary registered_version{"cuBLASLt", version_text()};
 
 void check(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;

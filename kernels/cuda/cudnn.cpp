@@ -12,7 +12,12 @@
 namespace trainctl::cuda::dnn {
 namespace {
 
-const RegisterLibrary version{"cuDNN", fmt::format("{}.{}.{}", CUDNN_MAJOR, CUDNN_MINOR, CUDNN_PATCHLEVEL)};
+/// Of the library that is loaded, which may be another than the headers'.
+std::string version_text() {
+  const std::size_t version = cudnnGetVersion();
+  return fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+}
+const RegisterLibrary registered_version{"cuDNN", version_text()};
 
 constexpr std::int64_t most_workspace = std::int64_t{1} << 30;
 constexpr std::int64_t first_intermediate = 1000;  // above the ids of tensors in memory

@@ -63,7 +63,6 @@ class CudaReplay final : public Replay {
     check(cudaStreamBeginCaptureToGraph(stream_.handle, graph_, before.data(), nullptr, before.size(),
                                         cudaStreamCaptureModeRelaxed),
           "capturing a step");
-    cudaGraph_t same = nullptr;
     Nodes ends;
     try {
       bound.launch->run(bound.arguments);
@@ -75,11 +74,19 @@ class CudaReplay final : public Replay {
             "capturing a step");
       ends.assign(last, last + count);
     } catch (...) {
-      cudaStreamEndCapture(stream_.handle, &same);
+      end_capture();
       throw;
     }
-    check(cudaStreamEndCapture(stream_.handle, &same), "capturing a step");
+    check(end_capture(), "capturing a step");
     return ends;
+  }
+
+  /// A capture that went wrong takes its graph with it.
+  cudaError_t end_capture() {
+    cudaGraph_t captured = nullptr;
+    const cudaError_t status = cudaStreamEndCapture(stream_.handle, &captured);
+    if (captured != graph_) graph_ = nullptr;
+    return status;
   }
 
   std::vector<BoundLaunch> launches_;

@@ -139,6 +139,7 @@ BenchResult bench(const BenchOptions& options) {
   result.arena_bytes = session.programs().arena_bytes();
   result.state_bytes = session.state().bytes();
 
+  if (!options.ops) return result;
   Program& program = session.program({Phase::whole, "train", result.batch});
   for (const StepTime& time : program.profile(std::min(steps, device->concurrent() ? 5 : 100))) {
     result.ops.push_back({.op = std::string(time.step->op->name()),

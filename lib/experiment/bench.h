@@ -16,6 +16,7 @@ struct BenchOptions {
   std::string device;
   int steps = 0;  ///< updates in a repeat; 0: as many as take about a second
   int repeats = 5;
+  bool ops = true;  ///< whether each op is measured by itself, which takes some hundred updates' time
 };
 
 struct BenchOp {
@@ -37,7 +38,7 @@ struct BenchResult {
   std::size_t arena_bytes = 0;
   std::size_t state_bytes = 0;
   std::vector<double> losses;  ///< mean training loss of each update of the first repeat, from the first one on
-  std::vector<BenchOp> ops;    ///< of one update, in order
+  std::vector<BenchOp> ops;    ///< of one update, in order; none if not asked for
   std::string device;
   int threads = 0;
   std::int64_t batch = 0;

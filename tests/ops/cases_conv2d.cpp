@@ -96,6 +96,7 @@ OpCase fused_thin(std::string name, Activation activation) {
 const RegisterCases plain(plain_cases());
 const RegisterCases fusions({
     fused("relu", {Activation::Kind::relu}, false),
+    with_nan(fused("relu keeps nan", {Activation::Kind::relu}, false)),
     fused("sum", {}, true),
     fused("sum and relu", {Activation::Kind::relu}, true),
     fused("tanh", {Activation::Kind::tanh}, false),

@@ -8,11 +8,6 @@
 namespace trainctl::test {
 namespace {
 
-OpCase with_nan(OpCase op_case) {
-  op_case.prepare = [](std::vector<RefTensor>& inputs) { inputs[0][inputs[0].size() / 2] = NAN; };
-  return op_case;
-}
-
 OpCase select_without_nan(OpCase op_case) {
   op_case.prepare = [](std::vector<RefTensor>& inputs) { std::ranges::fill(inputs[1].data, NAN); };
   return op_case;

@@ -56,6 +56,15 @@ std::vector<OpCase> products() {
     attributes.activation = relu;
     cases.push_back({"linear", name, shared(attributes), {f32({rows, in}), f32({out, in}), f32({out})}});
   }
+  // Of ones, that no term may be missing from a sum which is split or whose end fills no tile.
+  for (const std::int64_t rows : {1025, 4099, 8200}) {
+    const Domain one = Domain::constant(1.0);
+    cases.push_back({"linear_backward_weights",
+                     fmt::format("{} ones", rows),
+                     shared(LinearAttributes()),
+                     {f32({rows, 24}, one), f32({rows, 40}, one)},
+                     Match::exact});
+  }
   return cases;
 }
 

@@ -144,7 +144,7 @@ OpCase correct(std::string name, Shape scores, Shape target, std::int64_t k, DTy
           Match::exact};
 }
 
-OpCase with_nan(OpCase op_case) {
+OpCase with_nans(OpCase op_case) {
   op_case.prepare = [](std::vector<RefTensor>& inputs) {
     for (std::int64_t i = 0; i < inputs[0].size(); i += 15) inputs[0][i] = NAN;
   };
@@ -170,7 +170,7 @@ const RegisterCases metrics({
     correct("ties", {60, 10}, {60}, 1, DType::i64, Domain::integers(0, 3)),
     correct("ties, top 3", {60, 10}, {60}, 3, DType::i64, Domain::integers(0, 3)),
     correct("images", {2, 5, 3, 4}, {2, 3, 4}, 1),
-    with_nan(correct("nan", {60, 10}, {60}, 5)),
+    with_nans(correct("nan", {60, 10}, {60}, 5)),
     {"absolute_error_sum", "vector", nullptr, {f32({37}), f32({37})}},
     {"absolute_error_sum", "large", nullptr, {f32({130, 33}), f32({130, 33})}},
     {"accumulate", "f32", accumulate({128.0}), {scalar(1e6, DType::f64), scalar(0.3)}},

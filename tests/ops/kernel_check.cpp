@@ -300,11 +300,11 @@ void for_each_plan(const OpInstance& instance, const Target& target, bool traini
 
 }  // namespace
 
-bool has_kernel(const OpCase& op_case, const Target& target) {
-  bool any = false;
+std::set<std::string> kernels_for(const OpCase& op_case, const Target& target) {
+  std::set<std::string> names;
   for_each_plan(instantiate(op_case), target, false, nullptr,
-                [&](const auto&, const KernelRequest&, const KernelPlan&) { any = true; });
-  return any;
+                [&](const auto& entry, const KernelRequest&, const KernelPlan&) { names.insert(entry.name); });
+  return names;
 }
 
 int check_kernels(const OpCase& op_case, const Target& target) {

@@ -1,6 +1,7 @@
 // Runs the kernels of a device on a case and compares them with the float64 reference.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,8 @@ struct Target {
 /// Uses doctest's CHECKs. Returns how many plans were run; 0 means that no kernel takes the case.
 int check_kernels(const OpCase& op_case, const Target& target);
 
-/// Whether a kernel of the op's own takes the case (rather than the reference fallback).
-bool has_kernel(const OpCase& op_case, const Target& target);
+/// The names of the op's own kernels (the reference fallback is not one) that take the case.
+std::set<std::string> kernels_for(const OpCase& op_case, const Target& target);
 
 /// Runs the pairs: each forward kernel that keeps a residual (or another layout) together with the kernels of the nodes
 /// of its vjp. Returns how many backward launches were compared.

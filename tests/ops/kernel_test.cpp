@@ -1,6 +1,8 @@
 // Kernels against references.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <string>
 
 #include "cuda.h"
@@ -24,7 +26,7 @@ TEST_CASE("kernels agree with the references (cpu)") {
 
 TEST_CASE("every case has a kernel of its own (cpu)") {
   for (const OpCase& op_case : op_cases())
-    CHECK_MESSAGE((has_kernel(op_case, {}) || op_case.fused), op_case.full_name());
+    CHECK_MESSAGE((!kernels_for(op_case, {}).empty() || op_case.fused), op_case.full_name());
 }
 
 TEST_CASE("every case has a kernel of its own (cuda, planned without a GPU)") {
@@ -34,10 +36,31 @@ TEST_CASE("every case has a kernel of its own (cuda, planned without a GPU)") {
     return;
   }
   for (const OpCase& op_case : op_cases()) {
-    CHECK_MESSAGE((has_kernel(op_case, {"cuda"}) || op_case.fused), op_case.full_name());
+    CHECK_MESSAGE((!kernels_for(op_case, {"cuda"}).empty() || op_case.fused), op_case.full_name());
     if (const auto narrow = in_bf16(op_case))
-      CHECK_MESSAGE((has_kernel(*narrow, {"cuda"}) || op_case.fused), narrow->full_name());
+      CHECK_MESSAGE((!kernels_for(*narrow, {"cuda"}).empty() || op_case.fused), narrow->full_name());
   }
+}
+
+// For scripts that share the cases out among processes: test_ops -ns -tc='the names of*'
+TEST_CASE("the names of all cases" * doctest::skip()) {
+  for (const OpCase& op_case : op_cases()) std::puts(op_case.full_name().c_str());
+}
+
+TEST_CASE("libraries take products and convolutions (cuda)") {
+  Device* device = cuda_device();
+  if (!device) return;
+  int taken = 0;
+  for (const auto& entry : KernelRegistry::instance().entries()) {
+    if (entry->device != "cuda" || entry->priority != priority::library) continue;
+    CAPTURE(entry->op);
+    CAPTURE(entry->name);
+    CHECK(std::ranges::any_of(op_cases(), [&](const OpCase& op_case) {
+      return op_case.op == entry->op && kernels_for(op_case, {"cuda", device}).contains(entry->name);
+    }));
+    ++taken;
+  }
+  CHECK(taken > 0);
 }
 
 TEST_CASE("kernels agree with the references (cuda)") {

@@ -1,6 +1,7 @@
 // One application of an op to test: its attributes, operand types and where their values come from.
 #pragma once
 
+#include <cmath>
 #include <functional>
 #include <initializer_list>
 #include <optional>
@@ -87,6 +88,12 @@ struct OpCase {
 
   std::string full_name() const { return op + "/" + name; }
 };
+
+/// The case with a NaN in the middle of its first operand.
+inline OpCase with_nan(OpCase op_case) {
+  op_case.prepare = [](std::vector<RefTensor>& inputs) { inputs[0][inputs[0].size() / 2] = NAN; };
+  return op_case;
+}
 
 /// All cases that files of this program registered.
 const std::vector<OpCase>& op_cases();

@@ -25,6 +25,7 @@ class ActivatedLaunch final : public Launch {
 }  // namespace
 
 bool fuses(const Activation& activation) {
+  if (activation.kind == Activation::Kind::relu) return false;  // oneDNN's makes zeros of NaN
   if (activation.kind == Activation::Kind::softplus) return activation.alpha == 1.0;
   return activation.kind != Activation::Kind::tanh && activation.kind != Activation::Kind::gelu_tanh;
 }
