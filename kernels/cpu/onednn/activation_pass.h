@@ -8,8 +8,8 @@
 
 namespace trainctl::onednn {
 
-/// Whether oneDNN's own is as good as float32 allows. Its tanh is off by a relative 1e-5, and its softplus leaves out
-/// the division by beta.
+/// Whether oneDNN's own is as good as float32 allows. Its tanh is off by a relative 1e-5, its softplus leaves out the
+/// division by beta, and its relu makes zeros of NaN.
 bool fuses(const Activation& activation);
 
 /// `launch`, then f on the `count` elements of output 0 in place, by our own loops; `launch` alone if f is one that is
