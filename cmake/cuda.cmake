@@ -29,6 +29,7 @@ if(TRAINCTL_CUDA AND NOT TRAINCTL_CUDA STREQUAL "OFF")
     # All from the source as sm_80 sees it, compiled once: nothing in it is for sm_90 alone.
     set(TRAINCTL_CUDA_CODE sm_80,sm_90,compute_80 CACHE STRING "What the CUDA module is compiled for")
     set(CMAKE_CUDA_ARCHITECTURES OFF)
+    set(CMAKE_CUDA_FLAGS_RELEASE "-O1 -DNDEBUG")  # of what launches kernels; the kernels themselves are compiled with -O3
     enable_language(CUDA)
     if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has it
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
@@ -54,7 +55,7 @@ if(TRAINCTL_HAVE_CUDA)
     $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>)  # fmt 9 does not expect it of nvcc
   target_compile_options(kernels_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:--generate-code=arch=compute_80,code=[${TRAINCTL_CUDA_CODE}]
-      -O3 --expt-relaxed-constexpr --extended-lambda -Wno-deprecated-gpu-targets
+      --expt-relaxed-constexpr --extended-lambda -Wno-deprecated-gpu-targets
       -Xcompiler=-Wno-unused-parameter>)
   target_link_libraries(kernels_cuda PUBLIC fmt::fmt ${CUBLASLT_LIBRARY} ${CUDNN_LIBRARY})
 

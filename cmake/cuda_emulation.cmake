@@ -15,8 +15,13 @@ add_library(kernels_cuda_emulated OBJECT ${translated_code} ${emulation_sources}
 target_compile_definitions(kernels_cuda_emulated PRIVATE TRAINCTL_BUILD_ID="${TRAINCTL_BUILD_ID}")
 target_include_directories(kernels_cuda_emulated PUBLIC ${emulated}/emulation
                            PRIVATE ${translated} lib ${PROJECT_SOURCE_DIR})
-target_compile_options(kernels_cuda_emulated PRIVATE -O1 -Wno-unknown-pragmas -Wno-unused-parameter -Wno-maybe-uninitialized
-                       -include ${emulated}/emulation/cuda_runtime.h)  # as nvcc does
+target_compile_options(kernels_cuda_emulated PRIVATE -O1 -Wno-unknown-pragmas -Wno-unused-parameter -Wno-maybe-uninitialized)
+# As nvcc does, all include the runtime.
+if(TRAINCTL_PCH)
+  target_precompile_headers(kernels_cuda_emulated PRIVATE ${emulated}/emulation/cuda_runtime.h cmake/standard_headers.h)
+else()
+  target_compile_options(kernels_cuda_emulated PRIVATE -include ${emulated}/emulation/cuda_runtime.h)
+endif()
 
 trainctl_test(kernels_cuda ops)
 target_link_libraries(test_kernels_cuda PRIVATE kernels_cuda_emulated test_op_cases)

@@ -13,6 +13,7 @@
 #include "output.h"
 #include "report/history_table.h"
 #include "report/text_plot.h"
+#include "schema/json_text.h"
 #include "store/checkpoint_store.h"
 #include "store/json_values.h"
 #include "store/run_directory.h"
@@ -126,7 +127,7 @@ class ShowHistory final : public Command {
     Json list = Json::array();
     for (std::size_t i = 0; i < histories.size(); ++i) {
       Json entry = {{"run", runs_[i]}};
-      entry.update(Json::parse(histories[i].history.to_json()));
+      entry.update(parse_json(histories[i].history.to_json()));
       list.push_back(std::move(entry));
     }
     return {{"runs", std::move(list)}};

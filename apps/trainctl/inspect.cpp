@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "output.h"
 #include "report/text_table.h"
+#include "schema/json_text.h"
 #include "store/checkpoint.h"
 #include "train/stored_choices.h"
 
@@ -16,7 +17,7 @@ using Json = nlohmann::ordered_json;
 
 Json state_of(const CheckpointReader& reader) {
   try {
-    return Json::parse(reader.state_json());
+    return parse_json(reader.state_json());
   } catch (const Json::exception& error) {
     fail(ErrorKind::data, "{}: its state cannot be read: {}", reader.path().string(), error.what());
   }
@@ -77,7 +78,7 @@ class Inspect final : public Command {
         fmt::format("{}\nwhole: {} bytes, SHA-256 {}\n", reader.path().string(), reader.file_bytes(), reader.digest());
     for (const auto& [key, value] : state.items()) {
       if (value.is_primitive())
-        text += fmt::format("{} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+        text += fmt::format("{} {}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
     }
     for (const auto& [key, value] : reader.attributes()) {
       if (state.contains(key)) continue;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "schema/diagnostics.h"
+#include "schema/json_text.h"
 
 namespace trainctl::app {
 namespace {
@@ -50,7 +51,7 @@ void print(std::string_view text) {
 }
 
 void print_json(const Json& json) {
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(json_text(json, 2) + "\n");
 }
 
 void print_values(const NamedValues& values) {

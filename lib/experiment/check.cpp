@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "experiment/modules.h"
 #include "program/plan.h"
+#include "schema/json_text.h"
 #include "train/blueprint.h"
 #include "train/session.h"
 
@@ -186,7 +187,7 @@ CheckReport check(const CheckOptions& options) {
   sources_of(experiment.spec);
   if (!options.read_data) {
     report.text += report.resolved_yaml;
-    report.json = Json({{"resolved", report.resolved_yaml}}).dump(2);
+    report.json = json_text({{"resolved", report.resolved_yaml}}, 2);
     return report;
   }
   const std::string wanted = options.device.empty() ? experiment.spec.trainer.device : options.device;
@@ -205,7 +206,7 @@ CheckReport check(const CheckOptions& options) {
   InitialWeights(experiment.spec, blueprint.state());
   report.text +=
       report.resolved_yaml + "\n" + layer_table(blueprint) + "\n" + memory_text(blueprint, prepared.plans, *device);
-  report.json = report_json(experiment, blueprint, prepared.plans, *device).dump(2);
+  report.json = json_text(report_json(experiment, blueprint, prepared.plans, *device), 2);
   return report;
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "report/text_table.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 
 namespace trainctl {
@@ -118,7 +119,7 @@ std::string FoldsResult::to_json() const {
   json["final"] = json_of(final);
   json["best"] = json_of(best);
   json["exit_code"] = exit_code();
-  return json.dump(2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 std::string FoldsResult::table() const {

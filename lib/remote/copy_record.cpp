@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 
 namespace trainctl {
@@ -51,7 +52,7 @@ std::optional<CopyRecord> CopyRecord::read(const RunPaths& paths) {
   std::error_code error;
   if (!fs::exists(path, error)) return {};
   try {
-    return record_of(Json::parse(read_file(path)));
+    return record_of(parse_json(read_file(path)));
   } catch (const Json::exception& damage) {
     log::warn("{}: is damaged and passed over: {}", path.string(), damage.what());
   } catch (const std::invalid_argument& damage) {
@@ -70,18 +71,18 @@ void CopyRecord::write(const RunPaths& paths) const {
     for (const auto& [name, stamp] : place.files)
       entry["files"][name] = {{"bytes", stamp.bytes}, {"mtime_ns", stamp.mtime_ns}, {"inode", stamp.inode}};
   }
-  write_file_atomic(paths.root / file_name, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_file_atomic(paths.root / file_name, json_text(json, 1) + "\n");
 }
 
 std::string CopyMarker::to_json() const {
   const Json json{{"format", marker_format}, {"version", version}, {"run", run}, {"copy", copy}, {"host", host},
                   {"since", since}};
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 CopyMarker CopyMarker::from_json(std::string_view text, std::string_view source) {
   try {
-    const Json json = Json::parse(text);
+    const Json json = parse_json(text);
     expect_format(json, marker_format);
     return {.run = json.at("run"), .copy = json.at("copy"), .host = json.at("host"), .since = json.at("since")};
   } catch (const std::exception& damage) {  // Json's, or ours

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "schema/json_text.h"
 #include "schema/yaml.h"
 #include "store/json_values.h"
 
@@ -70,7 +71,7 @@ Json read_results(const fs::path& folder, const std::string& split) {
   const fs::path path = ResultsWriter::json_path(folder, split);
   std::error_code error;
   if (!fs::exists(path, error)) return {};
-  Json document = Json::parse(read_file(path), nullptr, false);
+  Json document = parse_json_or_discard(read_file(path));
   return document.is_object() ? document : Json();
 }
 
@@ -148,7 +149,7 @@ void ResultsWriter::finish(const ResultsHeader& header) {
                       {"metrics", values_to_json(header.values)},
                       {"packages", std::move(packages)}};
   remove_older(files);
-  write_file_atomic(json_path(folder_, split_), document.dump(1) + "\n");
+  write_file_atomic(json_path(folder_, split_), json_text(document, 1) + "\n");
 }
 
 /// Removes what older results of the split left and these have not.

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "schema/json_text.h"
 #include "schema/scalar.h"
 #include "schema/yaml.h"
 
@@ -47,7 +48,7 @@ Node from_json(const Json& json) {
     for (const auto& [key, value] : json.items()) map.append(key, from_json(value));
     return map;
   }
-  return Node::scalar(json.dump());  // booleans and integers
+  return Node::scalar(json_text(json));  // booleans and integers
 }
 
 }  // namespace trainctl

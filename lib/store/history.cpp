@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 
 namespace trainctl {
@@ -62,7 +63,7 @@ std::optional<HistoryBest> find_best(const std::vector<HistoryRecord>& records, 
 }
 
 History parse(std::string_view text, std::string_view source) {
-  const Json json = Json::parse(text);
+  const Json json = parse_json(text);
   if (json.at("format") != format_name) throw std::invalid_argument("it is not a history");
   const int version = json.at("version").get<int>();
   if (version != format_version) {
@@ -103,7 +104,7 @@ std::string History::to_json() const {
   json["best"] = best ? best_to_json(*best) : Json::object();
   json["status"] = status;
   json["stop_reason"] = stop_reason;
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 1) + "\n";
 }
 
 History History::from_json(std::string_view text, std::string_view source) try {

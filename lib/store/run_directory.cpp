@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 #include "store/provenance.h"
 
@@ -87,7 +88,7 @@ std::optional<Json> read_meta(const RunPaths& paths) {
   std::error_code error;
   if (!fs::exists(paths.meta(), error)) return {};
   try {
-    Json json = Json::parse(read_file(paths.meta()));
+    Json json = parse_json(read_file(paths.meta()));
     if (json.at("format") != meta_format) throw std::invalid_argument("it is not a run's");
     json.at("status").get_ref<const std::string&>();
     json.at("starts").get_ref<const Json::array_t&>();
@@ -143,7 +144,7 @@ Json start_to_json(const StartInfo& info, const fs::path& patch) {
 }
 
 void write_meta(const RunPaths& paths, const Json& json) {
-  write_file_atomic(paths.meta(), json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  write_file_atomic(paths.meta(), json_text(json, 1) + "\n");
 }
 
 }  // namespace

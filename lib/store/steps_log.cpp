@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 
 namespace trainctl {
@@ -18,7 +19,7 @@ namespace {
 constexpr std::uint64_t max_file_bytes = std::uint64_t{4} << 30;
 
 StepRecord parse(std::string_view line) {
-  const Json json = Json::parse(line);
+  const Json json = parse_json(line);
   return {json.at("step").get<std::int64_t>(), json.at("epoch").get<std::int64_t>(),
           json.at("samples").get<std::int64_t>(), values_from_json(json.at("values"))};
 }
@@ -29,7 +30,7 @@ std::string line_of(const StepRecord& record) {
   json["epoch"] = record.epoch;
   json["samples"] = record.samples;
   json["values"] = values_to_json(record.values);
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json) + "\n";
 }
 
 // Calls `take` for each whole line until it says no or a line is damaged; returns the bytes of those taken.

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 #include "train/trained_fields.h"
 
@@ -40,12 +41,12 @@ std::string HostState::to_json() const {
                     {"dead_until", health.dead_until}};
   json["policies"] = ordered_json::object();
   for (const auto& [name, values] : policies) json["policies"][name] = values_to_json(values);
-  return json.dump();
+  return json_text(json);
 }
 
 HostState HostState::from_json(std::string_view text, std::string_view source) {
   try {
-    const auto json = ordered_json::parse(text);
+    const auto json = parse_json(text);
     HostState state;
     state.position = {.epoch = json.at("epoch"),
                       .step = json.at("step"),

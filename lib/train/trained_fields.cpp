@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 
 namespace trainctl {
@@ -31,13 +32,13 @@ std::string fields_to_json(const DatasetInfo& data) {
                               {"class_names", field.class_names},
                               {"columns", field.columns}});
   }
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json);
 }
 
 DatasetInfo fields_from_json(std::string_view text, std::string_view source) {
   try {
     DatasetInfo data;
-    const Json document = Json::parse(text);
+    const Json document = parse_json(text);
     for (const Json& json : document.at("fields")) {
       const auto shape = json.at("shape").get<std::vector<std::int64_t>>();
       if (shape.size() >= Shape::max_rank) throw std::invalid_argument("too many axes");

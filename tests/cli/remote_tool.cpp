@@ -21,10 +21,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "remote/remote.h"
+#include "schema/json_text.h"
 #include "schema/yaml.h"
 
 using namespace trainctl;
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 namespace {
 
@@ -138,7 +139,7 @@ int main(int, char** arguments) {
       answer["seconds"] = monotonic_seconds() - start;
       answer["peak_bytes"] = peak_bytes();
       answer["cpu_seconds"] = cpu_seconds() - start_cpu;
-      std::cout << answer.dump() << std::endl;
+      std::cout << json_text(answer) << std::endl;
     }
     return 0;
   } catch (const Error& error) {

@@ -8,11 +8,12 @@
 #include "base/file.h"
 #include "nn/fixture.h"
 #include "ops/support.h"
+#include "schema/json_text.h"
 #include "source_dir.h"
 
 using namespace trainctl;
 using namespace trainctl::test;
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 namespace {
 
@@ -119,7 +120,7 @@ void check_loss(const json& c) {
 }  // namespace
 
 TEST_CASE("layers and losses give PyTorch's numbers and gradients") {
-  const json golden = json::parse(read_file(source_dir() / "tests/golden/layers.json"));
+  const json golden = parse_json(read_file(source_dir() / "tests/golden/layers.json"));
   CHECK(golden["cases"].size() == 41);
   for (const json& c : golden["cases"]) {
     const bool is_layer = c.contains("layer");

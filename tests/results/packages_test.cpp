@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "results/package.h"
+#include "schema/json_text.h"
 #include "schema/yaml.h"
 #include "source_dir.h"
 
@@ -23,7 +24,7 @@ Component<ResultPackage> make(const std::string& yaml) {
   return package;
 }
 
-Shape shape_of(const nlohmann::json& json) {
+Shape shape_of(const nlohmann::ordered_json& json) {
   Shape shape;
   for (const auto& extent : json) shape.push_back(extent.get<std::int64_t>());
   return shape;
@@ -44,7 +45,7 @@ Findings findings(const ResultPackage& package, const PredictionInfo& info, cons
   return tally->finish();
 }
 
-void same(double ours, const nlohmann::json& theirs) {
+void same(double ours, const nlohmann::ordered_json& theirs) {
   if (theirs.is_null()) {
     CHECK(std::isnan(ours));
   } else {
@@ -61,7 +62,7 @@ const ResultTable& table(const Findings& found, const std::string& name) {
 }  // namespace
 
 TEST_CASE("result packages tell what scikit-learn tells") {
-  const auto golden = nlohmann::json::parse(read_file(test::source_dir() / "tests/golden/results.json"));
+  const auto golden = parse_json(read_file(test::source_dir() / "tests/golden/results.json"));
   for (const auto& one : golden["cases"]) {
     CAPTURE(one["package"].get<std::string>());
     CAPTURE(one["name"].get<std::string>());

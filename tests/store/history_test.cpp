@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/temp_folder.h"
+#include "schema/json_text.h"
 #include "store/sample_checkpoint.h"
 
 using namespace trainctl;
@@ -59,7 +60,7 @@ TEST_CASE("a history comes back as it was, numbers exactly and in order") {
 }
 
 TEST_CASE("the file is what its format says") {
-  const auto json = nlohmann::json::parse(sample().to_json());  // strict: NaN as a bare word would throw
+  const auto json = parse_json(sample().to_json());  // strict: NaN as a bare word would throw
   CHECK(json["format"] == "trainctl-history");
   CHECK(json["version"] == 1);
   CHECK(json["epochs"][0]["values"]["train/loss"] == 0.1);
@@ -67,7 +68,7 @@ TEST_CASE("the file is what its format says") {
   CHECK(json["epochs"][2]["values"]["down"] == "-Infinity");
   CHECK(json["best"]["step"] == 938);
   CHECK(contains(sample().to_json(), "\"train/loss\": 0.1,"));
-  CHECK(nlohmann::json::parse(History{}.to_json())["best"].empty());
+  CHECK(parse_json(History{}.to_json())["best"].empty());
   CHECK(History::from_json(History{}.to_json(), "x").best == std::nullopt);
 }
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/faults.h"
 #include "base/temp_folder.h"
+#include "schema/json_text.h"
 #include "store/provenance.h"
 
 namespace fs = std::filesystem;
@@ -151,7 +152,7 @@ TEST_CASE("meta.json keeps every start and how it ended") {
   CHECK(status.exit_code == 0);
   CHECK(status.starts == 2);
   const std::string text = read_file(run.paths().meta());
-  const auto meta = nlohmann::json::parse(text);
+  const auto meta = parse_json(text);
   CHECK(meta["starts"][0]["batch"]["SLURM_JOB_ID"] == "4711");
   CHECK(text.find("secret-token") == std::string::npos);
   CHECK(meta["starts"][0]["argv"][2] == "a.yaml");

@@ -1,4 +1,5 @@
 // Averages of the weights: their times, PyTorch's numbers, and that they leave the model alone.
+#include "schema/json_text.h"
 #include "train/average.h"
 
 #include <doctest/doctest.h>
@@ -83,7 +84,7 @@ bool never() {
 }
 
 void check_golden(Device& device) {
-  const auto expected = nlohmann::json::parse(read_file(golden / "averages.json"));
+  const auto expected = parse_json(read_file(golden / "averages.json"));
   Training run(device, {"averages.ema={decay: 0.95, buffers: average}",
                         "averages.late={type: ema, decay: 0.3, start: 10 steps, every: 3 steps}",
                         "averages.swa={start: 16 steps, every: 8 steps}"});

@@ -1,4 +1,5 @@
 // What is taken from the training samples: as scikit-learn finds it, from them alone.
+#include "schema/json_text.h"
 #include "train/fitted.h"
 
 #include <doctest/doctest.h>
@@ -48,7 +49,7 @@ std::vector<std::int32_t> every_but_third() {
 }  // namespace
 
 TEST_CASE("means and deviations are those of StandardScaler, of the given samples alone") {
-  const auto golden = nlohmann::json::parse(read_file(test::source_dir() / "tests/golden/standardize.json"));
+  const auto golden = parse_json(read_file(test::source_dir() / "tests/golden/standardize.json"));
   const std::vector<std::int32_t> ids = every_but_third();
   const Moments moments = fit_moments(golden_table(), "input", ids, Per::channel);
   REQUIRE(moments.mean.size() == 5);

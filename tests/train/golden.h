@@ -47,7 +47,7 @@ inline void set_weights(Session& session) {
 
 /// Compares the sum and the norm of a state variable with PyTorch's in float64; three times the distance of PyTorch's
 /// own float32 is allowed.
-inline void check_tensor(Session& session, const std::string& name, const nlohmann::json& expected) {
+inline void check_tensor(Session& session, const std::string& name, const nlohmann::ordered_json& expected) {
   CAPTURE(name);
   const StateSpec& spec = session.blueprint().state();
   const int state = spec.find(name);

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cuda.h"
+#include "schema/json_text.h"
 #include "schema/resolve.h"
 #include "train/golden.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 /// Trains one golden case on the device and compares losses and parameters with PyTorch's.
 void follow(const std::filesystem::path& config, Device& device) {
-  const auto expected = nlohmann::json::parse(read_file(std::filesystem::path(config).replace_extension(".json")));
+  const auto expected = parse_json(read_file(std::filesystem::path(config).replace_extension(".json")));
   ExperimentSpec spec = parse<ExperimentSpec>(load_spec(config));
   Blueprint blueprint(spec, {{"train", spec.data.train.dataset->describe()}});
   Session session(device, blueprint, {"train"});

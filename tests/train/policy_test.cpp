@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "schema/json_text.h"
 #include "source_dir.h"
 #include "train/policies.h"
 #include "train/snapshot.h"
@@ -23,7 +24,7 @@ HistoryRecord report_of(double value, std::int64_t step = 1) {
 }  // namespace
 
 TEST_CASE("a plateau reduces as PyTorch's does, report by report, from any stop between two") {
-  const auto golden = nlohmann::json::parse(read_file(test::source_dir() / "tests/golden/data/schedules.json"));
+  const auto golden = parse_json(read_file(test::source_dir() / "tests/golden/data/schedules.json"));
   CHECK(golden["plateaus"].size() >= 4);
   for (const auto& expected : golden["plateaus"]) {
     const std::string yaml = expected["policy"];

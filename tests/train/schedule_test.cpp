@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/file.h"
+#include "schema/json_text.h"
 #include "source_dir.h"
 #include "train/policies.h"
 
@@ -164,7 +165,7 @@ TEST_CASE("constant, cosine and step have the very bits of their formulas, on wh
 }
 
 TEST_CASE("schedules equal PyTorch's") {
-  const auto golden = nlohmann::json::parse(read_file(test::source_dir() / "tests/golden/data/schedules.json"));
+  const auto golden = parse_json(read_file(test::source_dir() / "tests/golden/data/schedules.json"));
   REQUIRE(golden["steps_per_epoch"] == schedule.steps_per_epoch);
   CHECK(golden["schedules"].size() >= 25);
   for (const auto& expected : golden["schedules"]) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/text.h"
+#include "schema/json_text.h"
 #include "store/json_values.h"
 #include "train/policy.h"
 
@@ -58,7 +59,7 @@ class Done {
     std::ifstream lines(file_);
     for (std::string line; std::getline(lines, line);) {
       torn_ = lines.eof();
-      const Json event = Json::parse(line, nullptr, false);
+      const Json event = parse_json_or_discard(line);
       if (event.is_object()) keep(event);  // else the last line of a run that was killed
     }
   }
@@ -71,7 +72,7 @@ class Done {
   void add(const Json& event) {
     keep(event);
     std::ofstream out(file_, std::ios::app);
-    out << (torn_ ? "\n" : "") + event.dump() + "\n";
+    out << (torn_ ? "\n" : "") + json_text(event) + "\n";
     torn_ = false;
     if (!out.flush()) log::warn("{} cannot be written; a resume may run the command again", file_.string());
   }
@@ -80,7 +81,7 @@ class Done {
   static std::string key(const Json& event) {
     Json key = Json::array();
     for (const char* part : {"policy", "event", "step", "values"}) key.push_back(event.value(part, Json()));
-    return key.dump();
+    return json_text(key);
   }
   void keep(const Json& event) { done_[key(event)] = event.value("fault", ""); }
 
@@ -165,7 +166,7 @@ struct Exec final : Policy {
             {"TRAINCTL_EPOCH", std::to_string(event.record.epoch)},
             {"TRAINCTL_STEP", std::to_string(event.record.step)},
             {"TRAINCTL_BEST", event.best ? "1" : "0"},
-            {"TRAINCTL_METRICS", values_to_json(event.record.values).dump()}};
+            {"TRAINCTL_METRICS", json_text(values_to_json(event.record.values))}};
   }
 
   /// Runs it and takes note of it by `line`, unless it was ended for a stop. Returns what was wrong.
