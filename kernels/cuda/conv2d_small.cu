@@ -5,16 +5,20 @@
 namespace trainctl::cuda::small {
 namespace {
 
-/// Filters as shared[tap][output], outputs filled up with zeros to fours. `mirrored`: w is (channels, outputs, KH, KW)
-/// and turned by half a turn.
-__device__ void load_filters(const Geometry& g, const float* w, bool mirrored, float* shared) {
-  const int area = g.kernel_height * g.kernel_width, padded = 4 * g.quads;
-  for (int i = threadIdx.x; i < g.taps() * padded; i += threads) {
-    const int tap = i / padded, o = i - tap * padded;
-    const int c = tap / area, at = tap - c * area;
-    const std::int64_t from = mirrored ? (static_cast<std::int64_t>(c) * g.outputs + o) * area + (area - 1 - at)
-                                       : (static_cast<std::int64_t>(o) * g.channels + c) * area + at;
-    shared[i] = o < g.outputs ? w[from] : 0.0f;
+/// Filters as shared[tap][output], outputs filled up with zeros to fours, read in their order in memory. `mirrored`: w
+/// is (channels, outputs, KH, KW) and turned by half a turn.
+__device__ void load_filters(const Geometry& g, const float* __restrict__ w, bool mirrored, float* shared) {
+  const int area = g.kernel_height * g.kernel_width, stride = 4 * g.quad_stride;
+#pragma unroll 4
+  for (int i = threadIdx.x; i < g.outputs * g.taps(); i += threads) {
+    std::uint32_t rest = i;
+    const std::uint32_t c = mirrored ? g.by_areas.split(rest) : 0;
+    const std::uint32_t o = mirrored ? g.by_area.split(rest) : g.by_taps.split(rest);
+    const std::uint32_t tap = mirrored ? c * area + (area - 1 - rest) : rest;
+    shared[tap * stride + o] = w[i];
+  }
+  for (int tap = threadIdx.x; tap < g.taps(); tap += threads) {
+    for (int o = g.outputs; o < 4 * g.quads; ++o) shared[tap * stride + o] = 0.0f;
   }
 }
 
@@ -23,8 +27,8 @@ __device__ void load_filters(const Geometry& g, const float* w, bool mirrored, f
 /// four outputs.
 template <typename T, int K, int Pixels>
 __global__ void __launch_bounds__(threads)
-    forward_kernel(Geometry g, const T* x, const float* w, const float* bias, const T* sum, const T* saved, T* y,
-                   bool mirrored, Activation f) {
+    forward_kernel(const __grid_constant__ Geometry g, const T* x, const float* w, const float* bias, const T* sum,
+                   const T* saved, T* y, bool mirrored, Activation f) {
   extern __shared__ float4 shared_memory[];
   float* image = reinterpret_cast<float*>(shared_memory);
   float* filters = image + g.image_floats();
@@ -53,7 +57,7 @@ __global__ void __launch_bounds__(threads)
 #pragma unroll
         for (int s = 0; s < kernel_width; ++s) {
           const float4 b = *filter;
-          filter += g.quads;
+          filter += g.quad_stride;
           const int offset = r * g.dilation_height * g.padded_width + s * g.dilation_width;
 #pragma unroll
           for (int k = 0; k < Pixels; ++k) {
@@ -76,7 +80,8 @@ __global__ void __launch_bounds__(threads)
         float value = acc[k][j];
         if (bias) value += bias[o];
         if (sum) value += static_cast<float>(sum[at]);
-        y[at] = static_cast<T>(saved ? value * curve_slope(f, static_cast<float>(saved[at])) : curve(f, value));
+        y[at] =
+            static_cast<T>(saved ? value * short_curve_slope(f, static_cast<float>(saved[at])) : short_curve(f, value));
       }
     }
   }
@@ -94,7 +99,7 @@ Geometry mirrored(const Geometry& forward) {
 }
 
 std::int64_t forward_floats(const Geometry& g) {
-  return g.image_floats() + std::int64_t{g.taps()} * 4 * g.quads;
+  return g.image_floats() + std::int64_t{g.taps()} * 4 * g.quad_stride;
 }
 
 bool is_forward(const KernelRequest& request) {
@@ -108,7 +113,7 @@ std::optional<Geometry> geometry_of(const KernelRequest& request) {
   const Shape &first = request.inputs[0]->shape, &w = request.inputs[1]->shape, &result = request.outputs[0].shape;
   if (!is_forward(request) && conv.stride != std::array<std::int64_t, 2>{1, 1}) return std::nullopt;
   Geometry g = is_forward(request) ? geometry(conv, first, w, result) : mirrored(geometry(conv, result, w, first));
-  finish(g);
+  if (!finish(g)) return std::nullopt;
   return fits(g, forward_floats(g)) ? std::optional(g) : std::nullopt;
 }
 
@@ -130,14 +135,19 @@ std::unique_ptr<Launch> forward_launch(const KernelRequest& request, const Geome
   });
 }
 
+/// With as many pixels a thread as leave work for all warps: the more, the fewer reads a product needs.
+template <typename T, int K>
+std::unique_ptr<Launch> square_launch(const KernelRequest& request, const Geometry& g, bool turned) {
+  const auto fills = [&](int pixels) { return (g.pixels() + 32 * pixels - 1) / (32 * pixels) * g.quads >= warps; };
+  if (fills(4)) return forward_launch<T, K, 4>(request, g, turned);
+  return fills(2) ? forward_launch<T, K, 2>(request, g, turned) : forward_launch<T, K, 1>(request, g, turned);
+}
+
 template <typename T>
 std::unique_ptr<Launch> prepare_forward(const KernelRequest& request, const Geometry& g, bool turned) {
   const bool square = g.kernel_height == g.kernel_width;
-  const bool many = (g.pixels() + 127) / 128 * g.quads >= warps;
-  if (square && g.kernel_height == 5)
-    return many ? forward_launch<T, 5, 4>(request, g, turned) : forward_launch<T, 5, 1>(request, g, turned);
-  if (square && g.kernel_height == 3)
-    return many ? forward_launch<T, 3, 4>(request, g, turned) : forward_launch<T, 3, 1>(request, g, turned);
+  if (square && g.kernel_height == 5) return square_launch<T, 5>(request, g, turned);
+  if (square && g.kernel_height == 3) return square_launch<T, 3>(request, g, turned);
   return forward_launch<T, 0, 2>(request, g, turned);
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/divider.cuh"
 #include "kernels/cuda/runtime.h"
 #include "ops/conv2d.h"
 
@@ -26,6 +27,9 @@ struct Geometry {
   int top, left;
   int padded_height, padded_width;  ///< of the image in shared memory
   int quads;                        ///< output channels in fours
+  int quad_stride;                  ///< fours from a row of quads to the next: odd, so that rows begin in several banks
+  /// By padded_height * padded_width, padded_width, taps, the area of a filter, that of all outputs, pixels.
+  Divider by_padded, by_padded_width, by_taps, by_area, by_areas, by_pixels;
 
   __host__ __device__ int taps() const { return channels * kernel_height * kernel_width; }
   __host__ __device__ int image_floats() const { return (channels * padded_height * padded_width + 3) / 4 * 4; }
@@ -34,11 +38,13 @@ struct Geometry {
 
 /// The image of a sample, zero around it, as floats in shared memory.
 template <typename T>
-__device__ void load_image(const Geometry& g, const T* x, float* shared) {
+__device__ void load_image(const Geometry& g, const T* __restrict__ x, float* shared) {
   const int padded = g.padded_height * g.padded_width;
+#pragma unroll 4
   for (int i = threadIdx.x; i < g.channels * padded; i += threads) {
-    const int c = i / padded, rest = i - c * padded;
-    const int row = rest / g.padded_width - g.top, column = rest % g.padded_width - g.left;
+    std::uint32_t rest = i;
+    const auto c = static_cast<int>(g.by_padded.split(rest));
+    const int row = static_cast<int>(g.by_padded_width.split(rest)) - g.top, column = static_cast<int>(rest) - g.left;
     const bool inside = row >= 0 && row < g.height && column >= 0 && column < g.width;
     shared[i] = inside ? static_cast<float>(x[(c * g.height + row) * g.width + column]) : 0.0f;
   }
@@ -64,11 +70,21 @@ inline Geometry geometry(const Conv2dAttributes& conv, const Shape& x, const Sha
   return g;
 }
 
-/// What follows from the rest: how much of the padded image the outputs look at.
-inline void finish(Geometry& g) {
+/// What follows from the rest: how much of the padded image the outputs look at. False if there is nothing to compute.
+inline bool finish(Geometry& g) {
+  if (g.samples <= 0 || g.pixels() <= 0 || g.taps() <= 0 || g.outputs <= 0) return false;
   g.padded_height = (g.out_height - 1) * g.stride_height + (g.kernel_height - 1) * g.dilation_height + 1;
   g.padded_width = (g.out_width - 1) * g.stride_width + (g.kernel_width - 1) * g.dilation_width + 1;
   g.quads = (g.outputs + 3) / 4;
+  g.quad_stride = g.quads | 1;
+  const int area = g.kernel_height * g.kernel_width;
+  g.by_padded = Divider(g.padded_height * g.padded_width);
+  g.by_padded_width = Divider(g.padded_width);
+  g.by_taps = Divider(g.taps());
+  g.by_area = Divider(area);
+  g.by_areas = Divider(std::int64_t{g.outputs} * area);
+  g.by_pixels = Divider(g.pixels());
+  return true;
 }
 
 /// Whether the library has tensor cores for it and channels enough to fill them: its images then lie channels last, and
@@ -98,7 +114,7 @@ inline bool fits(const Geometry& g, std::int64_t shared_floats) {
   constexpr std::int64_t most_products = std::int64_t{1} << 20;  // multiplications for one sample
   const std::int64_t products = std::int64_t{g.outputs} * g.pixels() * g.taps();
   const std::int64_t image = std::int64_t{g.channels} * std::max(g.padded_height * g.padded_width, g.height * g.width);
-  return products <= most_products && image < (1 << 20) && g.samples > 0 && g.pixels() > 0 && g.taps() > 0 &&
+  return products <= most_products && image < (1 << 20) &&
          shared_floats * static_cast<std::int64_t>(sizeof(float)) <= most_shared_bytes;
 }
 

@@ -15,19 +15,20 @@ struct Job {
   int splits;
   int values;  ///< of one partial sum: outputs * taps, and outputs for the bias if there is one
   bool bias;
-  __host__ __device__ int gradient_floats() const { return g.pixels() * 4 * g.quads; }
+  __host__ __device__ int gradient_floats() const { return g.pixels() * 4 * g.quad_stride; }
   __host__ __device__ int tap_groups() const { return (g.taps() + 31) / 32; }
 };
 
 /// Partial sums of dw[o, tap] (and db[o]) over the samples n = blockIdx.x, blockIdx.x + gridDim.x, ...
 template <typename T>
-__global__ void __launch_bounds__(threads) weights_kernel(Job job, const T* x, const T* dy, float* partial) {
+__global__ void __launch_bounds__(threads)
+    weights_kernel(const __grid_constant__ Job job, const T* x, const T* __restrict__ dy, float* partial) {
   extern __shared__ float4 shared_memory[];
   const Geometry& g = job.g;
   float* image = reinterpret_cast<float*>(shared_memory);
   float* gradient = image + g.image_floats();      // [pixel][output]
   float* sums = gradient + job.gradient_floats();  // [split][output][tap]
-  const int pixels = g.pixels(), taps = g.taps(), padded = 4 * g.quads;
+  const int pixels = g.pixels(), taps = g.taps(), stride = 4 * g.quad_stride;
   const int area = g.kernel_height * g.kernel_width;
   const int lane = threadIdx.x % 32, items = job.tap_groups() * g.quads * job.splits;
   const int split_pixels = (pixels + job.splits - 1) / job.splits;
@@ -39,9 +40,11 @@ __global__ void __launch_bounds__(threads) weights_kernel(Job job, const T* x, c
     __syncthreads();
     load_image(g, x + static_cast<std::int64_t>(n) * g.channels * g.height * g.width, image);
     const T* dy_n = dy + static_cast<std::int64_t>(n) * g.outputs * pixels;
-    for (int i = threadIdx.x; i < padded * pixels; i += threads) {
-      const int o = i / pixels, p = i - o * pixels;
-      gradient[p * padded + o] = o < g.outputs ? static_cast<float>(dy_n[i]) : 0.0f;
+#pragma unroll 4
+    for (int i = threadIdx.x; i < 4 * g.quads * pixels; i += threads) {
+      std::uint32_t p = i;
+      const auto o = static_cast<int>(g.by_pixels.split(p));
+      gradient[p * stride + o] = o < g.outputs ? static_cast<float>(dy_n[i]) : 0.0f;
     }
     __syncthreads();
     for (int item = threadIdx.x / 32; item < items; item += warps) {
@@ -59,7 +62,7 @@ __global__ void __launch_bounds__(threads) weights_kernel(Job job, const T* x, c
 #pragma unroll 4
       for (int p = begin; p < end; ++p) {
         const float a = source[row * g.stride_height * g.padded_width + column * g.stride_width];
-        const float4 b = *reinterpret_cast<const float4*>(gradient + p * padded + 4 * quad);
+        const float4 b = *reinterpret_cast<const float4*>(gradient + p * stride + 4 * quad);
         acc[0] += a * b.x;
         acc[1] += a * b.y;
         acc[2] += a * b.z;
@@ -78,7 +81,7 @@ __global__ void __launch_bounds__(threads) weights_kernel(Job job, const T* x, c
       int round = 0;
       for (int o = threadIdx.x / 32; o < g.outputs; o += warps, ++round) {
         bias_sum = 0.0f;
-        for (int p = lane; p < pixels; p += 32) bias_sum += gradient[p * padded + o];
+        for (int p = lane; p < pixels; p += 32) bias_sum += gradient[p * stride + o];
         for (int offset = 16; offset > 0; offset /= 2) bias_sum += __shfl_xor_sync(0xFFFFFFFFu, bias_sum, offset);
         bias_sums[round] += bias_sum;
       }
@@ -135,8 +138,7 @@ std::optional<Job> job_of(const KernelRequest& request) {
   if (!fits(request)) return std::nullopt;
   const auto& conv = as<Conv2dAttributes>(*request.attributes);
   Geometry g = geometry(conv, request.inputs[0]->shape, request.outputs[0].shape, request.inputs[1]->shape);
-  finish(g);
-  if (g.outputs > 4 * warps) return std::nullopt;
+  if (!finish(g) || g.outputs > 4 * warps) return std::nullopt;
   const Job job = job_of(g, conv.bias);
   return fits(g, shared_floats(job)) ? std::optional(job) : std::nullopt;
 }

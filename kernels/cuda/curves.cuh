@@ -79,4 +79,24 @@ __device__ inline float curve_slope(const Activation& f, float saved) {
   return 1.0f;
 }
 
+/// The same by a call, but for relu and none: for kernels that compute many numbers for each that they activate, and
+/// would hold the code of all kinds many times over.
+template <typename = void>
+__device__ __noinline__ float curve_by_call(Activation f, float x) {
+  return curve(f, x);
+}
+template <typename = void>
+__device__ __noinline__ float curve_slope_by_call(Activation f, float saved) {
+  return curve_slope(f, saved);
+}
+__device__ inline float short_curve(const Activation& f, float x) {
+  if (f.kind == Activation::Kind::none) return x;
+  if (f.kind == Activation::Kind::relu) return x < 0.0f ? 0.0f : x;  // keeps NaN
+  return curve_by_call<>(f, x);
+}
+__device__ inline float short_curve_slope(const Activation& f, float saved) {
+  if (f.kind == Activation::Kind::relu) return saved > 0.0f ? 1.0f : 0.0f;
+  return curve_slope_by_call<>(f, saved);
+}
+
 }  // namespace trainctl::cuda

@@ -251,7 +251,8 @@ TEST_CASE("random bytes are refused or read, never worse") {
 
 TEST_CASE("JSON of a tree and back") {
   const Node node = parse_yaml_text("{a: 1, b: 1e-3, c: true, d: on, e: \"1\", f: ~, g: [0x10, 010], h: .inf}");
-  CHECK(json_text(to_json(node)) == R"({"a":1,"b":0.001,"c":true,"d":"on","e":"1","f":null,"g":[16,"010"],"h":".inf"})");
+  CHECK(json_text(to_json(node)) ==
+        R"({"a":1,"b":0.001,"c":true,"d":"on","e":"1","f":null,"g":[16,"010"],"h":".inf"})");
   const auto json = parse_json(R"({"a":[1,-2,0.1,true,null,"x"],"b":{"c":{}}})");
   CHECK(to_json(from_json(json)) == json);
 }

@@ -1,6 +1,6 @@
 // Averages of the weights: their times, PyTorch's numbers, and that they leave the model alone.
-#include "schema/json_text.h"
 #include "train/average.h"
+#include "schema/json_text.h"
 
 #include <doctest/doctest.h>
 

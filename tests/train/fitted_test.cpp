@@ -1,6 +1,6 @@
 // What is taken from the training samples: as scikit-learn finds it, from them alone.
-#include "schema/json_text.h"
 #include "train/fitted.h"
+#include "schema/json_text.h"
 
 #include <doctest/doctest.h>
 

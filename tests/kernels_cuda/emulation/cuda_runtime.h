@@ -17,6 +17,7 @@
 #define __host__
 #define __grid_constant__
 #define __launch_bounds__(...)
+#define __noinline__
 
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
