@@ -59,14 +59,10 @@ int shown(const Globals& globals, const Result& result) {
   return result.exit_code();
 }
 
-constexpr const char* go_on_advice = "; the state is saved, run the same again to go on";
-
 }  // namespace
 
 int run_and_show(const Globals& globals, const std::function<RunResult(Observer&)>& work) {
   const RunResult result = watched(globals, work);
-  const char* advice = result.exit_code() == 0 ? "" : go_on_advice;
-  log::info("{}: {}{}", result.outcome.finished ? "finished" : "stopped", result.outcome.reason, advice);
   return shown(globals, result);
 }
 
@@ -75,8 +71,7 @@ int run_and_show_folds(const Globals& globals, const std::function<FoldsResult(O
   if (result.finished())
     log::info("finished: {} folds; their values are in {}", result.folds, result.summary.string());
   else
-    log::info("stopped in fold {}: {}{} with --resume auto", result.runs.size() - 1,
-              result.runs.back().result.outcome.reason, go_on_advice);
+    log::info("stopped in fold {}; run the same again with --resume auto to go on", result.runs.size() - 1);
   return shown(globals, result);
 }
 

@@ -45,11 +45,18 @@ std::string experiment_text(const ExperimentSpec& spec) {
   return to_yaml(write(spec));
 }
 
+/// In the run's log too, and so in its copy.
+void tell_end(const RunResult& result) {
+  const char* advice = result.exit_code() == 0 ? "" : "; the state is saved, run the same again to go on";
+  log::info("{}: {}{}", result.outcome.finished ? "finished" : "stopped", result.outcome.reason, advice);
+}
+
 /// Trains, and leaves the run's status in its meta.json whatever happens.
 RunResult run_in(RunDirectory& directory, Trainer& trainer) {
   try {
     RunResult result{.directory = directory.paths().root, .outcome = trainer.run()};
     directory.record_end(result.outcome.finished ? "finished" : "interrupted", result.exit_code());
+    tell_end(result);
     return result;
   } catch (const Error& error) {
     directory.record_end(error.kind() == ErrorKind::diverged ? "diverged" : "failed", error.exit_code());
@@ -151,6 +158,7 @@ RunResult dry_run(ExperimentSpec& spec, const std::string& device) {
     session.program(running.blueprint->evaluation("val", samples)).run();
     measure("val", samples);
   }
+  tell_end(result);
   return result;
 }
 

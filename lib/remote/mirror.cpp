@@ -16,7 +16,7 @@
 namespace trainctl {
 namespace {
 
-constexpr double tell_every_s = 10.0;
+constexpr double first_tell_s = 1.0, tell_every_s = 10.0;  // what is left, to who waits
 constexpr std::chrono::milliseconds look_every{50};
 
 using Seconds = std::chrono::duration<double>;
@@ -209,13 +209,13 @@ void Mirror::work_to_the_end() {
 }
 
 bool Mirror::wait_until_done(double end_s, const std::function<bool()>& give_up, bool tell) {
-  double told_s = monotonic_seconds();
+  double tell_s = monotonic_seconds() + first_tell_s;
   std::unique_lock lock(mutex_);
   while (!done_.wait_for(lock, look_every, [&] { return thread_done_; })) {
     const double now_s = monotonic_seconds();
     if (now_s >= end_s || give_up()) return false;
-    if (!tell || now_s - told_s < tell_every_s) continue;
-    told_s = now_s;
+    if (!tell || now_s < tell_s) continue;
+    tell_s = now_s + tell_every_s;
     const Copier::Left left = copier_.left();
     log::info("{}: still to be copied: {} ({}); at most {} more", url_, counted(left.files, "file"),
               human_bytes(static_cast<double>(left.bytes)), human_duration(end_s - now_s));

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -15,9 +16,9 @@ from cli import SMALL, SOURCE, TRAINCTL, CliTest, changed, main
 TINY = {**changed(SMALL, trainer__log_every="5 steps", checkpoint__every=["6 steps"]),
         "remote": {"type": "folder", "path": "store", "every": "0.01 s"}}
 LONG = changed(TINY, trainer__max="40 epochs", trainer__log_every="50 steps", checkpoint__every=["40 steps"])
-# At the end of the epochs 10 and 15 such a run waits for a file of that number.
+# At the end of the epochs 10 and 15 such a run says so in a pipe, and waits for a file of that number to be unlocked.
 GATED = {**changed(LONG, trainer__max="20 epochs"), "policies": {"gate": {"type": "exec", "on": "epoch", "command":
-    'case $TRAINCTL_EPOCH in 10|15) touch $GATES/at-$TRAINCTL_EPOCH; while [ ! -e $GATES/go-$TRAINCTL_EPOCH ]; do sleep 0.01; done;; esac'}}}
+    'case $TRAINCTL_EPOCH in 10|15) echo $TRAINCTL_EPOCH > $GATES/at; flock -s $GATES/gate-$TRAINCTL_EPOCH true;; esac'}}}
 # What the record and locks of a folder are, and what belongs to the copy alone.
 OWN = {"run.lock", "remote.json", "remote.lock", "copy.json"}
 
@@ -34,15 +35,23 @@ class Remote(CliTest):
         self.store.mkdir()
 
         os.environ["GATES"] = str(self.folder)
+        os.mkfifo(self.folder / "at")
+        self.reached = open(os.open(self.folder / "at", os.O_RDWR), "rb", buffering=0)
+        self.gates = {epoch: open(self.folder / f"gate-{epoch}", "w") for epoch in (10, 15)}
+        for file in self.gates.values():
+            fcntl.flock(file, fcntl.LOCK_EX)
+        for file in (self.reached, *self.gates.values()):
+            self.addCleanup(file.close)
 
     def await_gate(self, epoch, process):
-        while not (self.folder / f"at-{epoch}").exists():
-            self.assertIsNone(process.poll(), "it ended before its gate")
-            time.sleep(0.01)
+        ended = os.pidfd_open(process.pid)
+        self.addCleanup(os.close, ended)
+        self.assertIn(self.reached, select.select([self.reached, ended], [], [])[0], "it ended before its gate")
+        self.assertEqual(self.reached.readline(), b"%d\n" % epoch)
 
     def open_gates(self, *epochs):
         for epoch in epochs:
-            (self.folder / f"go-{epoch}").touch()
+            fcntl.flock(self.gates[epoch], fcntl.LOCK_UN)
 
     def copy(self, run, name="small"):
         return self.store / "tests" / f"{name}-{run}"
@@ -94,7 +103,8 @@ class Copies(Remote):
                 process = subprocess.Popen([TRAINCTL, "train", str(config), "--output", name, "--resume", "auto"], cwd=self.folder,
                                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
                 try:
-                    _, err = process.communicate(timeout=draw.uniform(0.03, max(0.1, seconds / 1.5)))
+                    longest = max(0.1, seconds / 1.5) * 1.1 ** attempt  # the machine may have become slower
+                    _, err = process.communicate(timeout=draw.uniform(0.03, longest))
                     self.assertEqual(process.returncode, 0, err)
                     break
                 except subprocess.TimeoutExpired:
@@ -249,11 +259,10 @@ class Trouble(Remote):
         self.open_gates(10)
         self.wait_for(process, "not copied for now")
 
-    def await_status(self, process, status):
-        while json.loads((self.folder / "run/meta.json").read_text())["status"] != status:
-            self.assertIsNone(process.poll())
-            time.sleep(0.01)
-        time.sleep(0.05)
+    def await_waiting(self, process, status):
+        """Waits until the process waits for its copies alone."""
+        self.wait_for(process, "still to be copied")
+        self.assertEqual(json.loads((self.folder / "run/meta.json").read_text())["status"], status)
         self.assertIsNone(process.poll())
 
     def test_second_signal(self):
@@ -263,7 +272,7 @@ class Trouble(Remote):
         self.hold(process)
         self.open_gates(15)
         process.send_signal(signal.SIGTERM)
-        self.await_status(process, "interrupted")
+        self.await_waiting(process, "interrupted")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 85, err)
@@ -288,7 +297,7 @@ class Trouble(Remote):
         process = self.start("train", self.write("run.yaml", changed(GATED, remote__wait="1 h")), "--output", "run")
         self.hold(process)
         self.open_gates(15)
-        self.await_status(process, "finished")
+        self.await_waiting(process, "finished")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, err)
