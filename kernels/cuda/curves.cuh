@@ -79,8 +79,7 @@ __device__ inline float curve_slope(const Activation& f, float saved) {
   return 1.0f;
 }
 
-/// The same by a call, but for relu and none: for kernels that compute many numbers for each that they activate, and
-/// would hold the code of all kinds many times over.
+/// The same by a call, but for relu and none: for kernels that would hold the code of all kinds many times over.
 template <typename = void>
 __device__ __noinline__ float curve_by_call(Activation f, float x) {
   return curve(f, x);

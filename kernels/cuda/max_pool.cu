@@ -114,7 +114,7 @@ __device__ void store(const Gradient<T>& gradient, float (&values)[V], std::int6
   if (gradient.saved) {
     const auto saved = Packed<T, V>::load(gradient.saved + at);
 #pragma unroll
-    for (int k = 0; k < V; ++k) values[k] *= curve_slope(gradient.activation, saved[k]);
+    for (int k = 0; k < V; ++k) values[k] *= short_curve_slope(gradient.activation, saved[k]);
   }
   Packed<T, V>::of(values).store(gradient.dx + at);
 }

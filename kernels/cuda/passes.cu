@@ -24,12 +24,17 @@ __global__ void finish_kernel(T* y, const B* b, const T* sum, Index packs, Index
     if (sum) s = reinterpret_cast<const V*>(sum)[i];
     const Index row = inner == 1 ? i * width : i * width / inner;
     const Index channel = b ? row % channels : 0;
+    float added[width] = {};
+    if (b) {
+#pragma unroll
+      for (int k = 0; k < width; ++k) added[k] = static_cast<float>(b[channel + step * k]);
+    }
 #pragma unroll
     for (int k = 0; k < width; ++k) {
       float value = static_cast<float>(v.at[k]);
-      if (b) value += static_cast<float>(b[channel + step * k]);
+      if (b) value += added[k];
       if (sum) value += static_cast<float>(s.at[k]);
-      v.at[k] = static_cast<T>(curve(f, value));
+      v.at[k] = static_cast<T>(short_curve(f, value));
     }
     reinterpret_cast<V*>(y)[i] = v;
   }
@@ -37,7 +42,7 @@ __global__ void finish_kernel(T* y, const B* b, const T* sum, Index packs, Index
 
 struct TimesSlope {
   Activation f;
-  __device__ float operator()(const float (&x)[2], std::int64_t) const { return x[0] * curve_slope(f, x[1]); }
+  __device__ float operator()(const float (&x)[2], std::int64_t) const { return x[0] * short_curve_slope(f, x[1]); }
 };
 
 /// Sums of columns over the rows of a part (blockIdx.y). A thread takes V columns that follow each other, a block

@@ -61,11 +61,17 @@ __global__ void __launch_bounds__(Tiles::threads)
     To* to = y + (batch * tiles.columns + column) * tiles.rows + row;
     const std::int64_t rows = tiles.rows - row, columns = tiles.columns - column;  // what is left of the matrix
     const auto each = [&](const Divider& divider, std::uint32_t extent, const auto& move) {
-#pragma unroll 4
-      for (std::uint32_t k = threadIdx.x; k < elements; k += Tiles::threads) {
+      const auto one = [&](std::uint32_t k) {
         const std::uint32_t major = divider.quotient(k);
         move(major, k - major * extent);
+      };
+      constexpr int at_once = 4;
+      std::uint32_t k = threadIdx.x;
+      for (; k + (at_once - 1) * Tiles::threads < elements; k += at_once * Tiles::threads) {
+#pragma unroll
+        for (int u = 0; u < at_once; ++u) one(k + u * Tiles::threads);
       }
+      for (; k < elements; k += Tiles::threads) one(k);
     };
     const auto take = [&](std::uint32_t r, std::uint32_t c) {
       tile[r * stored + c] = static_cast<To>(from[r * tiles.columns + c]);
