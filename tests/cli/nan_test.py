@@ -53,6 +53,12 @@ class Nan(CliTest):
         self.assertIn("the loss is not finite since step 4 (epoch 1)", error["message"])
         self.assertEqual(list((self.folder / "run/checkpoints").glob("step-*.h5")), [])
 
+    def test_rectified(self):
+        """a rectifier behind the first layer makes no zeros of the NaN"""
+        layers = [{"type": "linear", "out_features": 16}, "relu", {"type": "linear", "out_features": 3}]
+        config = self.config("rectified", self.data("bad", bad={BAD}), "stop", model__layers=layers)
+        self.assertIn("not finite since step 4", self.error("train", config, expect=5)["message"])
+
     def test_skip(self):
         """skip: the run equals, bit for bit, the one on data without the bad batch, and says how many updates it skipped"""
         self.run_cli("train", self.config("skip", self.data("bad", bad={BAD}), "skip"), "--output", "skip")

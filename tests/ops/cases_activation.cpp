@@ -29,6 +29,7 @@ std::vector<OpCase> activation_cases() {
     cases.push_back({"activation", f.text() + " vector", attributes, {wanted({37}, domain)}});
     cases.push_back({"activation", f.text() + " image", attributes, {wanted({2, 3, 5, 7}, domain)}});
     cases.push_back({"activation", f.text() + " large", attributes, {f32({33, 130}, Domain::uniform(-30.0, 30.0))}});
+    cases.push_back(with_nan({"activation", f.text() + " keeps nan", attributes, {f32({3, 37}, domain)}}));
     // Any number may stand in for the saved input; an output lies in the activation's range.
     const Domain saved = f.kind == Kind::sigmoid     ? Domain::uniform(0.0, 1.0)
                          : f.kind == Kind::elu       ? Domain::uniform(-f.alpha, 2.0)

@@ -104,6 +104,7 @@ const RegisterCases fusions({
     fused("hardswish", {Activation::Kind::hardswish}, false),
     fused("softplus", {Activation::Kind::softplus, 1.0}, false),
     fused_thin("one channel, relu", {Activation::Kind::relu}),
+    with_nan(fused_thin("one channel, relu keeps nan", {Activation::Kind::relu})),
     fused_thin("one channel, leaky relu", {Activation::Kind::leaky_relu, 0.1}),
 });
 

@@ -40,6 +40,7 @@ const RegisterCases cases({
     {"add", "image", nullptr, {wanted({2, 16, 5, 7}), wanted({2, 16, 5, 7})}},
     {"add", "large", nullptr, {f32({33, 1030}), f32({33, 1030})}},
     {"add", "relu", add(Activation::Kind::relu), {f32({3, 17, 5, 5}), f32({3, 17, 5, 5})}},
+    with_nan({"add", "relu keeps nan", add(Activation::Kind::relu), {f32({3, 17, 5, 5}), f32({3, 17, 5, 5})}}),
     {"add", "tanh", add(Activation::Kind::tanh), {f32({3, 17}), f32({3, 17})}},
     {"multiply", "vector", nullptr, {wanted({37}), wanted({37})}},
     {"multiply", "image", nullptr, {wanted({2, 16, 5, 7}), wanted({2, 16, 5, 7})}},
