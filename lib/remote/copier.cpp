@@ -129,6 +129,8 @@ void Copier::put(const RunFile& file, Round& round) {
   try {
     store_.put(key(file.name), path);
   } catch (const RemoteError&) {
+    // It may be there all the same, and is to be taken away when it is let go here.
+    if (checkpoint_step(file.name)) place().files[file.name] = FileStamp{.bytes = stamp->bytes};
     if (stamp_of(path)) throw;
     return;  // let go meanwhile
   } catch (const Error& error) {

@@ -97,6 +97,35 @@ TEST_CASE("a checkpoint that retention lets go before its turn is never sent, on
   CHECK(copy_in(store) == run.files());
 }
 
+TEST_CASE("a checkpoint that arrived though its answer was lost goes when it is let go") {
+  SampleRun run;
+  FakeStore store;
+  Copier copier(store, run.paths, sample_key);
+  copier.claim();
+  round_until_complete(copier);
+  run.checkpoint(10, true);
+  store.after = [&](const std::string& call) {
+    if (call == put(10)) throw RemoteError(RemoteError::Cause::unreachable, "no answer");
+  };
+  bool gone_meanwhile = false;
+  SUBCASE("later") {}
+  SUBCASE("meanwhile") {
+    gone_meanwhile = true;
+    store.amid = [&](const std::string& call) {
+      if (call == put(10)) run.remove(SampleRun::checkpoint_name(10));
+    };
+  }
+  if (gone_meanwhile)
+    copier.round(stay);
+  else
+    CHECK_THROWS_AS(copier.round(stay), RemoteError);
+  CHECK(store.objects.contains(std::string(sample_key) + "/" + SampleRun::checkpoint_name(10)));
+  run.checkpoint(20, true);
+  run.remove(SampleRun::checkpoint_name(10));
+  round_until_complete(copier);
+  CHECK(copy_in(store) == run.files());
+}
+
 TEST_CASE("old checkpoints go when the newest and the best are there, and never one of these") {
   SampleRun run;
   FakeStore store;

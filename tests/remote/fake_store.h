@@ -21,6 +21,8 @@ class FakeStore final : public ObjectStore {
   std::function<void(const std::string& call)> before = [](const std::string&) {};
   /// When a file has been read that is put, before it is there.
   std::function<void(const std::string& call)> amid = [](const std::string&) {};
+  /// When what is put is there, before the answer.
+  std::function<void(const std::string& call)> after = [](const std::string&) {};
   std::map<std::string, std::string> objects;
   std::vector<std::string> calls;  ///< puts and removes, by name below the run's key
   std::atomic<int> asked{0};
@@ -32,9 +34,12 @@ class FakeStore final : public ObjectStore {
     ask("put " + name(key));
     std::string bytes = read_file(file);
     amid("put " + name(key));
-    const std::lock_guard lock(mutex);
-    objects[std::string(key)] = std::move(bytes);
-    calls.push_back("put " + name(key));
+    {
+      const std::lock_guard lock(mutex);
+      objects[std::string(key)] = std::move(bytes);
+      calls.push_back("put " + name(key));
+    }
+    after("put " + name(key));
   }
   void get(std::string_view key, const std::filesystem::path& file) override {
     ask("get");
