@@ -153,7 +153,8 @@ void launch_finish(const ChannelExtents& view, const Activation& f, void* y, con
   check(cudaGetLastError(), "launching a kernel");
 }
 
-/// How the column sums share their work: columns of a thread, threads side by side in a block, blocks side by side.
+/// How the column sums share their work: columns of a thread (16 bytes, or one where rows do not begin at multiples of
+/// that), threads side by side in a block, blocks side by side.
 struct ColumnGrid {
   int vector, width;
   std::int64_t tiles;

@@ -45,7 +45,7 @@ std::string experiment_text(const ExperimentSpec& spec) {
   return to_yaml(write(spec));
 }
 
-/// In the run's log too, and so in its copy.
+/// Says how a run ended: before its copies are waited for, so that the log in the copy has it too.
 void tell_end(const RunResult& result) {
   const char* advice = result.exit_code() == 0 ? "" : "; the state is saved, run the same again to go on";
   log::info("{}: {}{}", result.outcome.finished ? "finished" : "stopped", result.outcome.reason, advice);

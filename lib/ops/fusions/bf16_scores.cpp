@@ -1,6 +1,5 @@
 // Ops on the scores of classes read bf16 as it is, without a cast to f32 before them, and give its gradient in bf16,
 // without one after them. Kernels compute in f32 either way, so the bits are the same.
-#include <algorithm>
 #include <utility>
 #include <vector>
 
